@@ -1,0 +1,5 @@
+"""`python -m attntui`."""
+
+from attntui.cli import main
+
+main()

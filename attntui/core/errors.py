@@ -1,0 +1,5 @@
+"""What the user can mend, as one sentence."""
+
+
+class UserError(Exception):
+    """Something the user can mend: `str(error)` is one clear sentence that says what and how."""

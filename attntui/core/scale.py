@@ -1,0 +1,55 @@
+"""From weights to levels: which shade a weight gets, and which weight a shade stands for."""
+
+from typing import Literal
+
+import numpy as np
+
+Scale = Literal["linear", "sqrt", "log", "row"]
+SCALES: tuple[Scale, ...] = ("linear", "sqrt", "log", "row")
+LOG_FLOOR = 1e-4
+"""Weights at or below this are the lowest level of the log scale."""
+
+DESCRIPTIONS: dict[Scale, str] = {
+    "linear": "shade grows with the weight",
+    "sqrt": "shade grows with the weight's square root: small weights show",
+    "log": f"shade grows with the weight's logarithm, from {LOG_FLOOR:g}",
+    "row": "shade grows with the weight, each row's largest at full shade",
+}
+
+
+def brightness(
+    weights: np.ndarray, scale: Scale, row_largest: np.ndarray | None = None
+) -> np.ndarray:
+    """Weights (..., keys) in [0, 1] as brightness in [0, 1]; NaN stays NaN.
+
+    `row_largest` (..., 1) is used by the row scale; by default the largest of the given weights.
+    """
+    if scale == "linear":
+        return weights
+    if scale == "sqrt":
+        return np.asarray(np.sqrt(weights))
+    if scale == "log":
+        return np.asarray(1 - np.log(np.clip(weights, LOG_FLOOR, 1)) / np.log(LOG_FLOOR))
+    if row_largest is None:
+        row_largest = np.fmax.reduce(weights, axis=-1, keepdims=True, initial=0.0)
+    return np.asarray(weights / np.where(row_largest > 0, row_largest, 1))
+
+
+def levels(bright: np.ndarray, count: int) -> np.ndarray:
+    """Brightness as integers 0 ... count - 1, -1 for NaN.
+
+    Level 0 is everything below the first visible shade, so a weight of exactly 0 is level 0.
+    """
+    steps = np.clip(np.floor(np.nan_to_num(bright) * count), 0, count - 1).astype(np.int16)
+    return np.where(np.isnan(bright), np.int16(-1), steps)
+
+
+def weight_at(bright: float, scale: Scale) -> float | None:
+    """The weight that has this brightness; None for the row scale, where each row has its own."""
+    if scale == "linear":
+        return bright
+    if scale == "sqrt":
+        return bright**2
+    if scale == "log":
+        return float(LOG_FLOOR ** (1 - bright))
+    return None

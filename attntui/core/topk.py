@@ -1,0 +1,13 @@
+"""The largest weights of a row."""
+
+import numpy as np
+
+
+def top(weights: np.ndarray, count: int) -> list[tuple[int, float]]:
+    """Positions and weights of the `count` largest of `weights` (n), largest first.
+
+    Equal weights keep the order of their positions. NaN and zero weights are never listed.
+    """
+    weights = np.where(np.isnan(weights), 0.0, weights)
+    order = np.argsort(-weights, kind="stable")[:count]
+    return [(int(at), float(weights[at])) for at in order if weights[at] > 0]

@@ -1,0 +1,91 @@
+"""Questions with typed answers."""
+
+from collections.abc import AsyncIterator, Callable
+from typing import TypeVar
+
+import numpy as np
+
+from attntui.client.engine import Engine
+from attntui.client.errors import EngineFault
+from attntui.core.protocol import (
+    Arrays,
+    GetLogits,
+    GetWindow,
+    Load,
+    Loaded,
+    ModelInfo,
+    ModelOptions,
+    Progress,
+    PromptInput,
+    Reply,
+    Request,
+    RunInfo,
+    Trace,
+    Traced,
+    View,
+)
+
+OnProgress = Callable[[Progress], None] | None
+Kind = TypeVar("Kind", bound=Reply)
+
+TILE = 2**22
+"""Weights asked for at once (16 MiB): bounds memory on both sides of the pipe."""
+
+
+async def ask(
+    engine: Engine, request: Request, kind: type[Kind], progress: OnProgress = None
+) -> tuple[Kind, list[np.ndarray]]:
+    """As `Engine.ask`, for an answer of one kind.
+
+    Raises:
+        EngineFault: the answer is of another kind.
+    """
+    reply, arrays = await engine.ask(request, progress)
+    if not isinstance(reply, kind):
+        raise EngineFault(
+            f"The engine answered {type(request).__name__} with {type(reply).__name__}."
+        )
+    return reply, arrays
+
+
+async def load(engine: Engine, options: ModelOptions, progress: OnProgress = None) -> ModelInfo:
+    """Load a model."""
+    reply, _ = await ask(engine, Load(options), Loaded, progress)
+    return reply.model
+
+
+async def trace(
+    engine: Engine, run: int, prompt: PromptInput, progress: OnProgress = None
+) -> RunInfo:
+    """Run the loaded model on a prompt."""
+    reply, _ = await ask(engine, Trace(run, prompt), Traced, progress)
+    return reply.info
+
+
+async def matrix_rows(
+    engine: Engine,
+    run: int,
+    view: View,
+    shape: tuple[int, int],
+    progress: OnProgress = None,
+) -> AsyncIterator[tuple[int, np.ndarray]]:
+    """A whole matrix of weights, `shape` (queries, keys), as (first row, rows) in order."""
+    queries, keys = shape
+    step = max(1, TILE // max(keys, 1))
+    for start in range(0, queries, step):
+        rows = (start, min(start + step, queries))
+        request = GetWindow(run, view, rows, (0, keys))
+        _, arrays = await ask(engine, request, Arrays, progress)
+        yield start, arrays[0]
+
+
+async def logit_rows(
+    engine: Engine, run: int, positions: int, progress: OnProgress = None
+) -> AsyncIterator[tuple[int, np.ndarray]]:
+    """Logits (positions, vocabulary) as (first position, rows) in order."""
+    start, step = 0, 1  # The first answer tells how wide a row is.
+    while start < positions:
+        rows = (start, min(start + step, positions))
+        _, arrays = await ask(engine, GetLogits(run, rows), Arrays, progress)
+        yield start, arrays[0]
+        start, step = rows[1], max(1, TILE // max(arrays[0].shape[-1], 1))

@@ -1,0 +1,52 @@
+"""A palette: the style and the glyph of every level, made once for a theme and a terminal."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from rich.color import Color
+from rich.style import Style
+
+from attntui.render.ramps import BACKGROUND, RAMPS, SHADES, Mode, lightness, rgb
+
+
+def _colour(number: int) -> Color:
+    return Color.from_rgb(*rgb(number))
+
+
+@dataclass(frozen=True)
+class Palette:
+    """How levels look. `glyphs[level]` fills a cell; in colour it is a space on a background.
+
+    Every style is set: a segment without one crashes Textual under NO_COLOR.
+    """
+
+    styles: tuple[Style, ...]
+    glyphs: tuple[str, ...]
+    outside: Style
+    """A cell that cannot be attended to, such as the future, and everything around the cells."""
+
+    @property
+    def count(self) -> int:
+        """Number of levels."""
+        return len(self.styles)
+
+
+@lru_cache(8)
+def colour_palette(mode: Mode) -> Palette:
+    """Value as the cell's background, text in whatever contrasts with it."""
+    dark, bright = _colour(16), _colour(231)
+    styles = tuple(
+        Style(color=dark if lightness(number) > 55 else bright, bgcolor=_colour(number))
+        for number in RAMPS[mode]
+    )
+    outside = Style(color=_colour(BACKGROUND[mode]), bgcolor=_colour(BACKGROUND[mode]))
+    return Palette(styles, (" ",) * len(styles), outside)
+
+
+@lru_cache(8)
+def shade_palette(foreground: str, background: str) -> Palette:
+    """Value as a shading character, for 16 colours, no colour, and `--style shade`."""
+    faint = Style(color=foreground, bgcolor=background, dim=True)
+    plain = Style(color=foreground, bgcolor=background)
+    styles = (faint,) + (plain,) * (len(SHADES) - 1)
+    return Palette(styles, tuple(SHADES), plain)

@@ -1,0 +1,63 @@
+"""A row of levels as Rich segments: equal neighbours become one run.
+
+What goes over the wire follows the information: most attention is next to nothing, so most of a
+row is one long run.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from rich.segment import Segment
+
+from attntui.render.palette import Palette
+
+
+def runs(levels: np.ndarray) -> Iterator[tuple[int, int, int]]:
+    """(start, stop, level) of every run of equal values in `levels` (n)."""
+    if not len(levels):
+        return
+    edges = np.flatnonzero(np.diff(levels)) + 1
+    starts = [0, *edges.tolist()]
+    stops = [*edges.tolist(), len(levels)]
+    for start, stop in zip(starts, stops, strict=True):
+        yield start, stop, int(levels[start])
+
+
+def row_segments(levels: np.ndarray, palette: Palette, width: int) -> list[Segment]:
+    """Cells of `width` columns each; level -1 is a cell outside of what can be attended to."""
+    segments = []
+    for start, stop, level in runs(levels):
+        if level < 0:
+            segments.append(Segment(" " * (width * (stop - start)), palette.outside))
+        else:
+            text = palette.glyphs[level] * (width * (stop - start))
+            segments.append(Segment(text, palette.styles[level]))
+    return segments
+
+
+def digit_segments(
+    levels: np.ndarray, weights: np.ndarray, palette: Palette, width: int
+) -> list[Segment]:
+    """As `row_segments`, each weight written inside its cell; `width` is at least 4."""
+    segments = []
+    for level, weight in zip(levels.tolist(), weights.tolist(), strict=True):
+        if level < 0:
+            segments.append(Segment(" " * width, palette.outside))
+            continue
+        edge = palette.glyphs[level] if palette.glyphs[level] in "▒▓█" else " "
+        text = f"{short_weight(weight):>3}".center(width - 2)
+        segments.append(Segment(f"{edge}{text}{edge}", palette.styles[level]))
+    return segments
+
+
+def short_weight(weight: float) -> str:
+    """A weight in three columns: `.61`, `1.0`; empty below half a hundredth."""
+    if weight < 0.005:
+        return ""
+    return f"{weight:.2f}"[1:] if weight < 0.995 else f"{weight:.1f}"
+
+
+def legend_segments(palette: Palette, low: str, high: str) -> Sequence[Segment]:
+    """The whole ramp between the weights it stands for."""
+    cells = row_segments(np.arange(palette.count), palette, 1)
+    return [Segment(f"{low} "), *cells, Segment(f" {high}")]

@@ -1,0 +1,87 @@
+"""The Textual app: themes, palette, and the one main screen."""
+
+import os
+import sys
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any, cast
+
+from rich.console import Console
+from textual import constants
+from textual.app import App, SystemCommand
+from textual.screen import Screen
+
+from attntui.client.engine import Engine
+from attntui.core.protocol import ModelOptions, PromptInput
+from attntui.render.palette import Palette
+from attntui.ui.commands import commands
+from attntui.ui.screens.main import MainScreen
+from attntui.ui.state import Start
+from attntui.ui.themes import DARK, LIGHT, PLAIN, THEMES, palette_of, terminal_mode
+
+
+def few_colours() -> bool:
+    """Whether the terminal has only 16 colours, as far as its environment tells."""
+    system = constants.COLOR_SYSTEM
+    console = Console(
+        color_system=cast(Any, system), force_terminal=True, legacy_windows=False, file=sys.stderr
+    )
+    return console.color_system in {None, "standard", "windows"}
+
+
+class AttnApp(App[int]):
+    """Explore a model's attention."""
+
+    TITLE = "attntui"
+    CSS_PATH = "app.tcss"
+    ENABLE_COMMAND_PALETTE = True
+    COMMAND_PALETTE_BINDING = "ctrl+p"
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]  # noqa: RUF012
+
+    def __init__(
+        self,
+        options: ModelOptions,
+        prompt: PromptInput | None = None,
+        start: Start | None = None,
+        engine: Engine | None = None,
+    ) -> None:
+        start = start or Start()
+        self.plain = few_colours() or no_colour()
+        super().__init__(ansi_color=True if self.plain else None)
+        self.shades = self.plain or start.style == "shade"
+        for theme in THEMES:
+            self.register_theme(theme)
+        mode = terminal_mode(start.theme)
+        self.theme = (PLAIN if self.plain else DARK if mode == "dark" else LIGHT).name
+        self._main = MainScreen(options, prompt, start, engine or Engine())
+
+    @property
+    def palette(self) -> Palette:
+        """Styles and glyphs of all levels, for the present theme and terminal."""
+        return palette_of(self.current_theme, self.shades)
+
+    def get_default_screen(self) -> Screen[None]:
+        return self._main
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        yield from commands(screen)
+
+    def next_theme(self) -> str | None:
+        """Dark to light and back; None where the terminal's own colours are used."""
+        if self.plain:
+            return None
+        self.theme = LIGHT.name if self.theme == DARK.name else DARK.name
+        return self.theme
+
+
+def no_colour() -> bool:
+    """Whether NO_COLOR asks for no colour: set and not empty (no-color.org)."""
+    return bool(os.environ.get("NO_COLOR"))
+
+
+def run_screen(options: ModelOptions, prompt: PromptInput | None, start: Start) -> int:
+    """Open the screen and stay until the user leaves; the exit status."""
+    app = AttnApp(options, prompt, replace(start))
+    app.run(mouse=start.mouse)
+    return app.return_code or 0

@@ -1,0 +1,76 @@
+"""Titles and lines in words, every token in them made safe."""
+
+from attntui.core.protocol import (
+    Head,
+    Mean,
+    Predictions,
+    Rollout,
+    Token,
+    Top,
+    View,
+)
+from attntui.core.tokens import visible
+from attntui.render.labels import quote
+from attntui.ui.state import Look
+from attntui.ui.wanted import attended_key
+from attntui.ui.widgets.ranked_list import Entry
+
+STACKS = {"self": "", "encoder": "Encoder ", "decoder": "Decoder ", "cross": "Cross "}
+
+
+def view_title(view: View, width: int, look: Look) -> str:
+    """What the grid shows, as long as there is room."""
+    name = STACKS[view.stack] + view_name(view)
+    stack = look.stack_info
+    causal = stack is not None and stack.causal
+    if isinstance(view, Rollout) and view.residual == 0 and causal:
+        name += " · drifts to the first token with depth"
+    long = f"{name} · query (row) attends to key (column)"
+    return long if len(long) + 4 <= width else name
+
+
+def view_name(view: View) -> str:
+    """A view in words."""
+    if isinstance(view, Head):
+        return f"Layer {view.layer} Head {view.head}"
+    if isinstance(view, Mean):
+        return (
+            "Mean over all layers and heads"
+            if view.layer is None
+            else f"Layer {view.layer} · mean over heads"
+        )
+    options = [f"residual {view.residual:g}"]
+    if view.start_layer:
+        options.append(f"from layer {view.start_layer}")
+    if view.head_fusion != "mean":
+        options.append(f"{view.head_fusion} of heads")
+    if view.discard_ratio:
+        options.append(f"discard {view.discard_ratio:g} (vit-explain's)")
+    return " · ".join(["Rollout", *options])
+
+
+def attends_title(look: Look) -> str:
+    return f"{look.query} {quote(look.queries[look.query].text)} attends to"
+
+
+def attended_title(look: Look) -> str:
+    key = attended_key(look)
+    return f"{key} {quote(look.keys[key].text)} is attended by"
+
+
+def top_entries(top: Top, tokens: tuple[Token, ...]) -> tuple[tuple[Entry, ...], str]:
+    """Lines of a top-attended list, and what is left beside them."""
+    entries = tuple(
+        Entry(visible(tokens[entry.position].text), entry.position, entry.weight)
+        for entry in top.entries
+    )
+    notes = []
+    if top.sink > 0:
+        notes.append(f"learned sink {top.sink:.3f}")
+    if top.rest >= 0.0005:
+        notes.append(f"all others {top.rest:.3f}")
+    return entries, " · ".join(notes)
+
+
+def prediction_entries(found: Predictions) -> tuple[Entry, ...]:
+    return tuple(Entry(visible(entry.text), None, entry.probability) for entry in found.entries)

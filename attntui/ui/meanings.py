@@ -1,0 +1,83 @@
+"""What each number on the screen is: its formula and its source."""
+
+from attntui.ui.state import Look
+
+HEAD = (
+    "Attention weight",
+    "A[i, j] = softmax_j( q_i · k_j × scale + mask ), the weight that query token i (row) gives\n"
+    "key token j (column), recomputed in float32 from the recorded q and k. A row sums to 1, or\n"
+    "to less where the model has a learned sink; the rest is then the sink's.",
+    "Vaswani et al. 2017, Attention is all you need",
+)
+MEAN = (
+    "Mean over heads",
+    "M[i, j] = mean over the heads h of this layer of A_h[i, j]",
+    "Clark et al. 2019 use it beside single heads; a mean can hide what one head does",
+)
+ALL = (
+    "Mean over all layers",
+    "M[i, j] = mean over the layers of the mean over their heads",
+    "A summary of ours by plain averaging; it mixes layers that read different things",
+)
+ROLLOUT = (
+    "Attention rollout",
+    "F_l = the layer's heads fused ({fusion})\n"
+    "Â_l = (1 - r)·F_l + r·I, residual r = {residual}\n"
+    "R = Â_L · … · Â_s, from layer s = {start} on, the newer layer on the left\n"
+    "Row i: the share of each input token in position i at the top.{causal}",
+    "Abnar & Zuidema 2020, arXiv 2005.00928{discard}",
+)
+DRIFT = (
+    "\nIn a causal model every path ends on the first tokens sooner or later; at residual 0 all\n"
+    "weight drifts to token 0 with depth, whatever the model does."
+)
+MAPS = {
+    "cell": (
+        "Head map: weight at the cell",
+        "for every layer l and head h: A_lh[i, j] at the cursor's cell",
+        "the same weights as in the grid",
+    ),
+    "previous": (
+        "Head map: previous token",
+        "mean over queries i ≥ 1 of A[i, i - 1]",
+        "the previous-token stripe of TransformerLens's head detector, eligible rows only",
+    ),
+    "induction": (
+        "Head map: induction",
+        "mean over queries whose token occurred before, of the weight on all keys j\n"
+        "that follow an earlier copy (token j-1 = token i)",
+        "Olsson et al. 2022, In-context learning and induction heads; eligible rows only",
+    ),
+}
+TRUST = (
+    "Trust",
+    "exact: at load, a short prompt gave the same weights captured and by transformers' own\n"
+    "eager attention; in this run, recomputed weights × v gave the kernel's own output (1e-5\n"
+    "in float32, 2e-3 in float16, 2e-2 in bfloat16). Rows: largest |sum - 1|. Leak: largest\n"
+    "weight on a future token. Both over the checked rows, in every layer.",
+    "measured at load and in every run",
+)
+
+
+def meanings(look: Look) -> list[tuple[str, str, str]]:
+    """Title, formula and source of everything shown now."""
+    stack = look.stack_info
+    causal = stack is not None and stack.causal
+    grid = {"head": HEAD, "mean": MEAN, "all": ALL}.get(look.lens)
+    if grid is None:
+        chosen = look.rollout
+        title, formula, source = ROLLOUT
+        discard = ""
+        if chosen.discard_ratio:
+            discard = f"; discarding ({chosen.discard_ratio}) is vit-explain's, not theirs"
+        grid = (
+            title,
+            formula.format(
+                fusion=chosen.head_fusion,
+                residual=chosen.residual,
+                start=chosen.start_layer,
+                causal=DRIFT if causal else "",
+            ),
+            source.format(discard=discard),
+        )
+    return [grid, MAPS[look.map], TRUST]

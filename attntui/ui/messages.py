@@ -1,0 +1,68 @@
+"""What widgets and the session tell the screen."""
+
+from dataclasses import dataclass
+
+from textual.message import Message
+
+from attntui.core.protocol import ModelInfo, RunInfo
+
+
+@dataclass
+class CellPicked(Message):
+    """A cell was chosen with the mouse, or from a list; None leaves that axis where it is."""
+
+    query: int | None
+    key: int | None
+
+
+@dataclass
+class HeadPicked(Message):
+    """A head was chosen on the head map; None leaves it where it is."""
+
+    layer: int | None
+    head: int | None
+
+
+class WindowWanted(Message):
+    """The grid shows cells whose weights it does not have."""
+
+
+@dataclass
+class PromptSubmitted(Message):
+    """The prompt in the box shall run."""
+
+    text: str
+
+
+class PromptLeft(Message):
+    """The user has done with the prompt box."""
+
+
+@dataclass
+class Waiting(Message):
+    """Something slow goes on; `share` (0 to 1) where the end is known."""
+
+    what: str
+    share: float | None = None
+
+
+@dataclass
+class ModelReady(Message):
+    model: ModelInfo
+
+
+@dataclass
+class RunReady(Message):
+    run: RunInfo
+
+
+@dataclass
+class Trouble(Message):
+    """One sentence for the user; `dead` when nothing goes on until they act."""
+
+    sentence: str
+    dead: bool = False
+
+
+class Idle(Message):
+    """Nothing is waited for any more."""

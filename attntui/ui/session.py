@@ -1,0 +1,162 @@
+"""The engine on behalf of the screen: start, load, run, cancel, free, and start again."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from textual.message import Message
+
+from attntui.client.cache import AnswerCache
+from attntui.client.engine import Engine, EngineFault, EngineGone
+from attntui.core.errors import UserError
+from attntui.core.protocol import (
+    Load,
+    Loaded,
+    ModelInfo,
+    ModelOptions,
+    Progress,
+    PromptInput,
+    Reply,
+    Request,
+    Trace,
+    Traced,
+    Unload,
+)
+from attntui.core.tokens import sanitise
+from attntui.ui.examples import example_prompt
+from attntui.ui.messages import Idle, ModelReady, RunReady, Trouble, Waiting
+
+MAX_DEATHS = 3
+
+
+@dataclass
+class Session:
+    """One engine, one model, one prompt.
+
+    Whatever happens is told by messages; nothing here raises but cancellation. `prompt` is what
+    runs next, so it outlives the engine.
+    """
+
+    options: ModelOptions
+    prompt: PromptInput | None
+    post: Callable[[Message], object]
+    engine: Engine
+    model: ModelInfo | None = None
+    busy: bool = False
+    _cache: AnswerCache = field(default_factory=AnswerCache)
+    _runs: int = 0
+    _deaths: int = 0
+
+    def __post_init__(self) -> None:
+        self.engine.on_exit = self._engine_ended
+
+    def _engine_ended(self, gone: EngineGone) -> None:
+        """The engine ended by itself. While something waits for it, that call says so."""
+        self.model = None
+        if not self.busy:
+            self.post(EngineEnded(str(gone)))
+
+    async def run(self, text: str | None = None) -> None:
+        """Do what is left to do until the prompt (`text`, or the one before) has run."""
+        if text is not None:
+            self.prompt = replace(self.prompt or PromptInput(text=text), text=text)
+        self.busy = True
+        try:
+            while not await self._attempt():
+                pass
+        finally:
+            self.busy = False
+            self.post(Idle())
+
+    async def _attempt(self) -> bool:
+        """Start, load, run; False when the engine died and it is worth another try."""
+        try:
+            await self._start()
+            await self._load()
+            await self._trace()
+        except EngineGone as gone:
+            return self._died(gone)
+        except UserError as error:
+            self.post(Trouble(str(error)))
+        except EngineFault as fault:
+            self.post(Trouble(f"This is a fault of attntui: {sanitise(str(fault))} (L: log)"))
+        return True
+
+    def _died(self, gone: EngineGone) -> bool:
+        self.model = None
+        self._deaths += 1
+        if self._deaths < MAX_DEATHS:
+            self.post(Trouble(f"{gone} Starting it again."))
+            return False
+        self._deaths = 0
+        self.post(Trouble(f"{gone} It ended {MAX_DEATHS} times; R tries again, L shows its log."))
+        return True
+
+    async def _start(self) -> None:
+        if not self.engine.alive:
+            self.model = None
+            self.post(Waiting("starting the engine"))
+            await self.engine.start()
+
+    async def _load(self) -> None:
+        if self.model is not None:
+            return
+        self.post(Waiting(f"loading {sanitise(self.options.model)}"))
+        reply, _ = await self.engine.ask(Load(self.options), self._progress)
+        assert isinstance(reply, Loaded)
+        self.model = reply.model
+        if self.prompt is None:
+            self.prompt = example_prompt(self.options.model, reply.model)
+        self.post(ModelReady(reply.model))
+
+    async def _trace(self) -> None:
+        if self.prompt is None:
+            return
+        self.post(Waiting("running the prompt"))
+        self._runs += 1
+        reply, _ = await self.engine.ask(Trace(self._runs, self.prompt), self._progress)
+        assert isinstance(reply, Traced)
+        self._deaths = 0
+        self._cache.clear()
+        self.post(RunReady(reply.info))
+
+    def _progress(self, progress: Progress) -> None:
+        share = progress.done / progress.total if progress.total else None
+        what = sanitise(progress.stage)
+        if progress.unit == "B" and progress.done:
+            what += f" {progress.done / 1e6:.0f} of {progress.total / 1e6:.0f} MB"
+        self.post(Waiting(what, share))
+
+    def known(self, request: Request) -> tuple[Reply, list[np.ndarray]] | None:
+        """The answer, if it came before."""
+        return self._cache.get(request)
+
+    async def latest(self, slot: str, request: Request) -> tuple[Reply, list[np.ndarray]]:
+        """Ask for something shown; the newest request of a slot wins."""
+        reply, arrays = await self.engine.latest(slot, request)
+        self._cache.put(request, reply, arrays)
+        return reply, arrays
+
+    async def free(self) -> None:
+        """Free the device; the prompt and the place stay, and running loads again."""
+        if self.model is None or not self.engine.alive:
+            return
+        try:
+            await self.engine.ask(Unload())
+        except (EngineGone, EngineFault, UserError) as error:
+            self.post(Trouble(sanitise(str(error))))
+        self.model = None
+
+    async def close(self) -> None:
+        """End the engine; no child is left."""
+        self.engine.on_exit = None
+        await asyncio.shield(self.engine.stop())
+
+
+class EngineEnded(Message):
+    """The engine ended while nothing was asked of it."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__()
+        self.sentence = sentence

@@ -1,0 +1,70 @@
+"""A question at the bottom of the screen: search the tokens, or go to a head."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.message import Message
+from textual.widgets import Input, Label
+
+Question = Literal["search", "head"]
+LABELS: dict[Question, tuple[str, str]] = {
+    "search": ("Search tokens", "part of a token, then Enter; n and N for more"),
+    "head": ("Go to head", "layer.head, such as 5.1"),
+}
+
+
+class AskLine(Horizontal):
+    """Hidden until something is asked; tells every change and the answer."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "give_up", show=False)]
+
+    @dataclass
+    class Changed(Message):
+        question: Question
+        text: str
+
+    @dataclass
+    class Answered(Message):
+        question: Question
+        text: str
+
+    class GaveUp(Message):
+        pass
+
+    def __init__(self) -> None:
+        super().__init__(id="ask")
+        self.question: Question = "search"
+
+    def compose(self) -> ComposeResult:
+        yield Label("", id="ask-label", markup=False)
+        yield Input(id="ask-input", select_on_focus=False)
+
+    def ask(self, question: Question) -> None:
+        self.question = question
+        label, hint = LABELS[question]
+        self.query_one(Label).update(f"{label}: ")
+        field = self.query_one(Input)
+        field.placeholder = hint
+        field.value = ""
+        self.display = True
+        field.focus()
+
+    @on(Input.Changed)
+    def _changed(self, event: Input.Changed) -> None:
+        event.stop()
+        if self.display:
+            self.post_message(self.Changed(self.question, event.value))
+
+    @on(Input.Submitted)
+    def _submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.display = False
+        self.post_message(self.Answered(self.question, event.value))
+
+    def action_give_up(self) -> None:
+        self.display = False
+        self.post_message(self.GaveUp())

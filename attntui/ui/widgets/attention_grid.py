@@ -1,0 +1,352 @@
+"""The grid: one cell per weight, queries down, keys across, labels that stay in sight."""
+
+from dataclasses import replace
+
+import numpy as np
+from rich.segment import Segment
+from textual import events
+from textual.geometry import Offset, Size
+from textual.strip import Strip
+
+from attntui.core.protocol import GetWindow, Token
+from attntui.core.tokens import visible
+from attntui.render.labels import downwards, fit, longest
+from attntui.render.strips import digit_segments, row_segments
+from attntui.ui.messages import CellPicked, WindowWanted
+from attntui.ui.state import Look
+from attntui.ui.widgets.grid_window import PLAIN_ZOOM, ZOOMS, GridWindow, fitting_zoom
+from attntui.ui.widgets.pane import Pane
+from attntui.ui.widgets.ranked_list import bar
+
+LABEL_LIMIT = 16
+WAITING_WIDTH = 40
+DIGITS_FROM = 4
+"""Columns a cell needs for its weight to be written in it."""
+
+
+class AttentionGrid(Pane):
+    """Shows the window it was given; asks for another when it shows cells it does not have."""
+
+    def __init__(self) -> None:
+        super().__init__(id="grid")
+        self.look = Look()
+        self.zoom = PLAIN_ZOOM
+        self.window: GridWindow | None = None
+        self.waiting = ""
+        self.share: float | None = None
+        self._levels = np.zeros((0, 0), np.int16)
+        self._header: list[list[str]] = []
+
+    # What is shown.
+
+    def show_look(self, look: Look) -> None:
+        """Follow the cursor, the scale and the tokens; the weights come by `show_window`."""
+        before, self.look = self.look, look
+        if before.run is not look.run or before.stack != look.stack:
+            self.window = None
+            self.fit_zoom(PLAIN_ZOOM)
+            self.lay_out()
+        if before.scale != look.scale:
+            self._update_levels()
+            self.refresh()
+        elif (before.query, before.key) != (look.query, look.key):
+            self._move_cursor(before)
+
+    def show_window(self, window: GridWindow) -> None:
+        """Paint these weights."""
+        self.window = window
+        self._update_levels()
+        self.refresh()
+
+    def show_largest(self, request: GetWindow, largest: np.ndarray) -> None:
+        """Each row's largest weight, for the row scale where not all keys are held."""
+        window = self.window
+        if window is not None and (window.request.view, window.request.rows) == (
+            request.view,
+            request.rows,
+        ):
+            self.show_window(replace(window, row_largest=largest))
+
+    def show_waiting(self, what: str, share: float | None) -> None:
+        """What is waited for, in the middle of an empty grid."""
+        self.waiting, self.share = what, share
+        if self.look.run is None:
+            self.refresh()
+
+    def weight_at_cursor(self, look: Look) -> float | None:
+        """The exact weight of the cell, if the window in hand holds it unpooled."""
+        window = self.window
+        if window is None or window.step != 1 or window.request.view != look.view:
+            return None
+        row, column = look.query - window.request.rows[0], look.key - window.request.keys[0]
+        down, across = window.weights.shape
+        inside = 0 <= row < down and 0 <= column < across
+        return float(window.weights[row, column]) if inside else None
+
+    def _update_levels(self) -> None:
+        if self.window is not None:
+            stack = self.look.stack_info
+            causal = stack is not None and stack.causal
+            self._levels = self.window.levels(self.look.scale, self.palette.count, causal)
+
+    def notify_style_update(self) -> None:
+        self._update_levels()
+        super().notify_style_update()
+
+    # Geometry: positions are tokens, cells are `step` tokens a side.
+
+    @property
+    def cell_width(self) -> int:
+        return ZOOMS[self.zoom][0]
+
+    @property
+    def step(self) -> int:
+        return ZOOMS[self.zoom][1]
+
+    @property
+    def header_height(self) -> int:
+        return len(self._header[0]) if self._header else 0
+
+    @property
+    def label_width(self) -> int:
+        tokens = [token.text for token in self.look.queries]
+        return self._number_width + 1 + longest(tokens, LABEL_LIMIT) + 1
+
+    @property
+    def _number_width(self) -> int:
+        return len(str(max(len(self.look.queries) - 1, 0)))
+
+    def _body(self) -> Size:
+        """Cells that fit beside the labels."""
+        width, height = self.size
+        columns = max(0, width - self.label_width) // self.cell_width
+        return Size(columns, max(0, height - self.header_height))
+
+    def lay_out(self) -> None:
+        """Sizes and column labels anew, after new tokens, a zoom or a resize."""
+        self._header = self._column_labels()
+        queries, keys = len(self.look.queries), len(self.look.keys)
+        across, down = -(-keys // self.step), -(-queries // self.step)
+        self.virtual_size = Size(
+            self.label_width + across * self.cell_width, self.header_height + down
+        )
+        self._scroll_to_cursor()
+        self.refresh()
+        self._ask()
+
+    def _column_labels(self) -> list[list[str]]:
+        keys = self.look.keys
+        if not keys:
+            return []
+        limit = 10 if self.size.height >= 26 else 7 if self.size.height >= 16 else 4
+        chosen = [token.text for token in keys[:: self.step]]
+        pieces = [downwards(text, limit) for text in chosen]
+        spare = min(sum(1 for piece in column if not piece) for column in pieces)
+        return [column[spare:] for column in pieces]
+
+    def change_zoom(self, nearer: int) -> bool:
+        """Zoom in (1) or out (-1); False where there is no further zoom."""
+        zoom = self.zoom - nearer
+        longest_side = max(len(self.look.queries), len(self.look.keys))
+        if not 0 <= zoom < len(ZOOMS) or ZOOMS[zoom][1] >= max(2, 2 * longest_side):
+            return False
+        self.zoom = zoom
+        self.lay_out()
+        return True
+
+    def fit_zoom(self, farthest: int = len(ZOOMS) - 1) -> None:
+        """The nearest zoom at which the whole prompt is in sight."""
+        columns = self.size.width - self.label_width
+        lines = self.size.height - self.header_height
+        queries, keys = len(self.look.queries), len(self.look.keys)
+        self.zoom = fitting_zoom(columns, lines, keys, queries, farthest)
+
+    def fit(self) -> None:
+        self._header = self._column_labels()
+        self.fit_zoom()
+        self.lay_out()
+
+    def on_resize(self) -> None:
+        self.lay_out()
+
+    # Which weights are needed.
+
+    def visible_ranges(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Half-open ranges of positions in sight: queries, keys."""
+        body, step = self._body(), self.step
+        left = self.scroll_offset.x // self.cell_width
+        top = self.scroll_offset.y
+        queries, keys = len(self.look.queries), len(self.look.keys)
+        rows = top * step, min((top + body.height) * step, queries)
+        columns = left * step, min((left + body.width + 1) * step, keys)
+        return (min(rows[0], rows[1]), rows[1]), (min(columns[0], columns[1]), columns[1])
+
+    def wanted_window(self, look: Look) -> GetWindow | None:
+        """What is in sight, and as much again around it, so that scrolling seldom waits."""
+        if look.run is None:
+            return None
+        step = self.step
+
+        def widen(span: tuple[int, int], size: int) -> tuple[int, int]:
+            margin = -(-(span[1] - span[0]) // step) * step
+            return max(0, span[0] - margin), min(size, span[1] + margin)
+
+        rows, keys = self.visible_ranges()
+        rows, keys = widen(rows, len(look.queries)), widen(keys, len(look.keys))
+        if rows[0] >= rows[1] or keys[0] >= keys[1]:
+            return None
+        return GetWindow(look.run.run, look.view, rows, keys, step, step)
+
+    def _ask(self) -> None:
+        rows, keys = self.visible_ranges()
+        window = self.window
+        if self.look.run is not None and (
+            window is None or window.step != self.step or not window.covers(rows, keys)
+        ):
+            self.post_message(WindowWanted())
+
+    def watch_scroll_x(self, old_value: float, new_value: float) -> None:
+        super().watch_scroll_x(old_value, new_value)
+        self._ask()
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        super().watch_scroll_y(old_value, new_value)
+        self._ask()
+
+    # The cursor.
+
+    def _move_cursor(self, before: Look) -> None:
+        if not self._scroll_to_cursor():
+            self._refresh_cross(before)
+            self._refresh_cross(self.look)
+
+    def _refresh_cross(self, look: Look) -> None:
+        """A cursor's lines: its row, and the column labels."""
+        height = self.size.height
+        line = self.header_height + look.query // self.step - self.scroll_offset.y
+        if self.header_height <= line < height:
+            self.refresh_lines(line, 1)
+        self.refresh_lines(0, self.header_height)
+
+    def _scroll_to_cursor(self) -> bool:
+        """Bring the cursor out from under the labels; whether anything moved."""
+        body = self._body()
+        row, column = self.look.query // self.step, self.look.key // self.step
+        top, left = self.scroll_offset.y, self.scroll_offset.x // self.cell_width
+        new_top = min(max(top, row - body.height + 1), row) if body.height else top
+        new_left = min(max(left, column - body.width + 1), column) if body.width else left
+        if (new_top, new_left) == (top, left):
+            return False
+        self.scroll_to(new_left * self.cell_width, new_top, animate=False, force=True)
+        return True
+
+    def _cell_at(self, offset: Offset) -> tuple[int, int] | None:
+        x, y = offset.x - self.label_width, offset.y - self.header_height
+        if x < 0 or y < 0:
+            return None
+        query = (y + self.scroll_offset.y) * self.step
+        key = (x + self.scroll_offset.x) // self.cell_width * self.step
+        inside = query < len(self.look.queries) and key < len(self.look.keys)
+        return (query, key) if inside else None
+
+    def on_click(self, event: events.Click) -> None:
+        offset = event.get_content_offset(self)
+        cell = self._cell_at(offset) if offset is not None else None
+        if cell is not None:
+            self.post_message(CellPicked(*cell))
+
+    # Painting.
+
+    def render_line(self, y: int) -> Strip:
+        if self.look.run is None or not self._header:
+            return self._waiting_line(y)
+        if y < self.header_height:
+            return self._header_line(y)
+        return self._row_line(y - self.header_height + self.scroll_offset.y)
+
+    def _waiting_line(self, y: int) -> Strip:
+        middle, width = self.size.height // 2, self.size.width
+        if not self.waiting or y not in {middle - 1, middle}:
+            return self.strip_of([])
+        if y == middle - 1:
+            return self.strip_of([Segment(self.waiting.center(width), self.style_of("text"))])
+        if self.share is None:
+            return self.strip_of([])
+        done = bar(self.share, WAITING_WIDTH)
+        return self.strip_of(
+            [
+                Segment(" " * ((width - WAITING_WIDTH) // 2), self.style_of("text")),
+                Segment(done.replace(" ", "─"), self.style_of("bar")),
+            ]
+        )
+
+    def _columns_in_sight(self) -> range:
+        first = self.scroll_offset.x // self.cell_width
+        room = -(-max(0, self.size.width - self.label_width) // self.cell_width)
+        return range(first, min(first + room, len(self._header)))
+
+    def _header_line(self, y: int) -> Strip:
+        plain, current = self.style_of("text"), self.style_of("current")
+        segments = [Segment(" " * self.label_width, plain)]
+        for column in self._columns_in_sight():
+            style = current if column == self.look.key // self.step else plain
+            piece = fit(self._header[column][y], min(2, self.cell_width))
+            left = (self.cell_width - 2) // 2
+            text = " " * left + piece + " " * (self.cell_width - 2 - left)
+            segments.append(Segment(text, style))
+        return self.strip_of(segments)
+
+    def _label_segments(self, row: int, token: Token) -> list[Segment]:
+        is_current = row == self.look.query // self.step
+        style = self.style_of("current" if is_current else "text")
+        faint = style if is_current else self.style_of("faint")
+        number = f"{row * self.step:>{self._number_width}} "
+        room = self.label_width - self._number_width - 2
+        text = visible(token.text)
+        text = text + "…" if self.step > 1 else text
+        return [Segment(number, faint), Segment(fit(text, room), style), Segment(" ", style)]
+
+    def _row_line(self, row: int) -> Strip:
+        queries = self.look.queries
+        if row * self.step >= len(queries):
+            return self.strip_of([])
+        segments = self._label_segments(row, queries[row * self.step])
+        return self.strip_of(segments + self._cells(row))
+
+    def _cells(self, row: int) -> list[Segment]:
+        """One row of the body; blank where the weights have not come yet."""
+        columns, window, width = self._columns_in_sight(), self.window, self.cell_width
+        if window is None or window.step != self.step:
+            return []
+        down = row - window.request.rows[0] // self.step
+        first = window.request.keys[0] // self.step
+        if not 0 <= down < len(self._levels):
+            return []
+        start, stop = columns.start - first, columns.stop - first
+        missing = max(0, -start)
+        shown = self._levels[down, max(0, start) : max(0, stop)]
+        weights = window.weights[down, max(0, start) : max(0, stop)]
+        cells = [Segment(" " * (missing * width), self.palette.outside)] if missing else []
+        if width >= DIGITS_FROM:
+            cells += digit_segments(shown, weights, self.palette, width)
+        else:
+            cells += row_segments(shown, self.palette, width)
+        if row == self.look.query // self.step:
+            cells = self._mark(cells, self.look.key // self.step - columns.start)
+        return cells
+
+    def _mark(self, cells: list[Segment], column: int) -> list[Segment]:
+        """The cursor: brackets around the cell, in whatever stands out from its shade."""
+        width, strip = self.cell_width, Strip(cells)
+        if not 0 <= column * width < strip.cell_length:
+            return cells
+        before, cell, after = (
+            strip.crop(0, column * width),
+            strip.crop(column * width, (column + 1) * width),
+            strip.crop((column + 1) * width),
+        )
+        inside = cell.text[1:-1]
+        style = next(iter(cell)).style or self.palette.outside
+        contrast = style + self.style_of("cursor") if style is self.palette.outside else style
+        bold = contrast + self.style_of("strong").without_color
+        return [*before, Segment("[", bold), Segment(inside, style), Segment("]", bold), *after]

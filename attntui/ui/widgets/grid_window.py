@@ -1,0 +1,54 @@
+"""The part of a matrix that the grid holds, and how it is zoomed."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from attntui.core.protocol import GetWindow
+from attntui.core.scale import Scale, brightness, levels
+
+ZOOMS: tuple[tuple[int, int], ...] = (
+    (6, 1),
+    (4, 1),
+    (2, 1),
+    *((2, 2**power) for power in range(1, 18)),
+)
+"""(columns of a cell, weights along its side), from near to far."""
+PLAIN_ZOOM = 2
+
+
+def fitting_zoom(columns: int, lines: int, keys: int, queries: int, farthest: int) -> int:
+    """The nearest zoom, up to `farthest`, at which everything is on screen, else `farthest`."""
+    for zoom, (width, step) in enumerate(ZOOMS[:farthest]):
+        if -(-keys // step) * width <= columns and -(-queries // step) <= lines:
+            return zoom
+    return farthest
+
+
+@dataclass(frozen=True)
+class GridWindow:
+    """Weights of a window of a view: (cells down, cells across), as the engine pooled them."""
+
+    request: GetWindow
+    weights: np.ndarray
+    row_largest: np.ndarray | None = None
+
+    @property
+    def step(self) -> int:
+        return self.request.row_step
+
+    def covers(self, rows: tuple[int, int], keys: tuple[int, int]) -> bool:
+        """Whether it holds these half-open ranges of positions."""
+        (top, bottom), (left, right) = self.request.rows, self.request.keys
+        return top <= rows[0] and rows[1] <= bottom and left <= keys[0] and keys[1] <= right
+
+    def levels(self, scale: Scale, count: int, causal: bool) -> np.ndarray:
+        """Levels of all cells; -1 where a causal model cannot look and does not."""
+        shown = levels(brightness(self.weights, scale, self.row_largest), count)
+        if causal:
+            down, across = self.weights.shape
+            last_query = self.request.rows[0] + (np.arange(down) + 1) * self.step - 1
+            first_key = self.request.keys[0] + np.arange(across) * self.step
+            future = first_key[None, :] > last_query[:, None]
+            shown = np.where(future & (self.weights == 0), np.int16(-1), shown)
+        return shown

@@ -1,0 +1,202 @@
+"""The head map: one cell per head, selector and overview in one; and its one-line fold."""
+
+import numpy as np
+from rich.segment import Segment
+from textual import events
+from textual.geometry import Size
+from textual.strip import Strip
+
+from attntui.core.scale import Scale, brightness, levels
+from attntui.render.strips import row_segments
+from attntui.ui.messages import HeadPicked
+from attntui.ui.state import Look, MapKind
+from attntui.ui.widgets.pane import Pane
+
+TITLES: dict[MapKind, str] = {
+    "cell": "Heads · this cell",
+    "previous": "Heads · previous token",
+    "induction": "Heads · induction",
+}
+NUMBER = 4
+"""Columns of the layer numbers."""
+MIN_WIDTH, MAX_WIDTH = 24, 42
+EDGES = 3
+"""Columns of padding and scrollbar."""
+
+
+class HeadValues(Pane):
+    """What the map and its fold share: a value of every head, as levels."""
+
+    def __init__(self, id: str) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self.look = Look()
+        self.values: np.ndarray | None = None
+        self._levels = np.zeros((0, 0), np.int16)
+
+    def show_look(self, look: Look) -> None:
+        """Follow the selection; the values come by `show_values`."""
+        before, self.look = self.look, look
+        if before.run is not look.run or before.stack != look.stack or before.map != look.map:
+            self.values = None
+        if before.stacks is not look.stacks or before.stack != look.stack:
+            self.lay_out()
+        self._update_levels()
+        self.refresh()
+
+    def show_values(self, values: np.ndarray) -> None:
+        """Colour the heads: (layers, heads) in 0 ... 1, NaN where there is no value."""
+        self.values = values
+        self._update_levels()
+        self.refresh()
+
+    def lay_out(self) -> None:
+        """Sizes anew, after a new model or stack."""
+
+    def _update_levels(self) -> None:
+        if self.values is None:
+            stack = self.look.stack_info
+            layers = stack.layers if stack else ()
+            most = max((layer.heads for layer in layers), default=0)
+            self._levels = np.full((len(layers), most), -1, np.int16)
+            for at, layer in enumerate(layers):
+                self._levels[at, : layer.heads] = 0
+            return
+        scale: Scale = "linear" if self.look.scale == "row" else self.look.scale
+        self._levels = levels(brightness(self.values, scale), self.palette.count)
+
+    def notify_style_update(self) -> None:
+        self._update_levels()
+        super().notify_style_update()
+
+    def value_here(self) -> float | None:
+        """The value of the chosen head."""
+        if self.values is None or self.look.layer >= len(self.values):
+            return None
+        value = float(self.values[self.look.layer, self.look.head])
+        return None if np.isnan(value) else value
+
+    def mark(self, cells: list[Segment], column: int, width: int) -> list[Segment]:
+        """Brackets around the chosen head, or a filled cell where there is no room for them."""
+        strip = Strip(cells)
+        before, after = strip.crop(0, column * width), strip.crop((column + 1) * width)
+        cell = strip.crop(column * width, (column + 1) * width)
+        style = next(iter(cell), Segment("", self.style_of("text"))).style or self.palette.outside
+        bold = style + self.style_of("strong").without_color
+        shown = Segment("[]", bold) if width == 2 else Segment("◆", bold)
+        return [*before, shown, *after]
+
+
+class HeadMap(HeadValues):
+    """Layers down, heads across."""
+
+    @property
+    def cell_width(self) -> int:
+        """Two columns a head where all fit, else one."""
+        return 2 if NUMBER + self._levels.shape[1] * 2 <= MAX_WIDTH else 1
+
+    def lay_out(self) -> None:
+        self._update_levels()
+        layers, heads = self._levels.shape
+        width = NUMBER + heads * self.cell_width
+        self.styles.width = min(max(width, MIN_WIDTH), MAX_WIDTH) + EDGES
+        self.virtual_size = Size(NUMBER + heads * self.cell_width, layers + 1)
+
+    def on_resize(self) -> None:
+        self.lay_out()
+
+    def show_look(self, look: Look) -> None:
+        super().show_look(look)
+        self.set_title(TITLES[look.map])
+        line = look.layer + 1
+        room = self.size.height
+        top = self.scroll_offset.y
+        wanted = min(max(top, line - room + 1), max(0, look.layer))
+        if wanted != top:
+            self.scroll_to(y=wanted, animate=False, force=True)
+
+    def render_line(self, y: int) -> Strip:
+        layers, heads = self._levels.shape
+        if not layers:
+            return self.strip_of([])
+        if y == 0:
+            return self._numbers(heads)
+        layer = y - 1 + self.scroll_offset.y
+        if layer >= layers:
+            return self.strip_of([])
+        is_current = layer == self.look.layer
+        style = self.style_of("current" if is_current else "faint")
+        cells = row_segments(self._levels[layer], self.palette, self.cell_width)
+        stack = self.look.stack_info
+        if stack is not None and not stack.layers[layer].heads:
+            cells = [Segment("no attention"[: heads * self.cell_width], self.style_of("faint"))]
+        elif is_current and self.look.lens == "head":
+            cells = self.mark(cells, self.look.head, self.cell_width)
+        return self.strip_of([Segment(f"{layer:>{NUMBER - 1}} ", style), *cells])
+
+    def _numbers(self, heads: int) -> Strip:
+        segments = [Segment(" " * NUMBER, self.style_of("text"))]
+        for head in range(heads):
+            is_current = head == self.look.head and self.look.lens == "head"
+            style = self.style_of("current" if is_current else "faint")
+            text = f"{head:>2}"[-2:] if self.cell_width == 2 else str(head % 10)
+            segments.append(Segment(text, style))
+        return self.strip_of(segments)
+
+    def on_click(self, event: events.Click) -> None:
+        offset = event.get_content_offset(self)
+        if offset is None or offset.x < NUMBER or offset.y < 1:
+            return
+        layer = offset.y - 1 + self.scroll_offset.y
+        head = (offset.x - NUMBER) // self.cell_width
+        layers, heads = self._levels.shape
+        if layer < layers and head < heads:
+            self.post_message(HeadPicked(layer, head))
+
+
+class HeadBar(HeadValues):
+    """The map in one line: `Layer ‹5›  Head ‹1›`, and the heads of that layer."""
+
+    def _parts(self) -> list[tuple[str, str, tuple[int, int] | None]]:
+        """Text, style and, where a click does something, (layers, heads) to move by."""
+        layer, head = str(self.look.layer), str(self.look.head)
+        if self.look.lens in {"mean", "all"}:
+            head = "mean"
+        return [
+            ("Layer ", "text", None),
+            ("‹", "strong", (-1, 0)),
+            (layer if self.look.lens in {"head", "mean"} else "all", "current", None),
+            ("›", "strong", (1, 0)),
+            ("  Head ", "text", None),
+            ("‹", "strong", (0, -1)),
+            (head if self.look.lens != "rollout" else "rollout", "current", None),
+            ("›", "strong", (0, 1)),
+            ("  ", "text", None),
+        ]
+
+    def render_line(self, y: int) -> Strip:
+        if y or not len(self._levels):
+            return self.strip_of([])
+        segments = [Segment(text, self.style_of(style)) for text, style, _ in self._parts()]
+        row = self._levels[self.look.layer]
+        cells = row_segments(row, self.palette, 2)
+        if self.look.lens == "head":
+            cells = self.mark(cells, self.look.head, 2)
+        title = TITLES[self.look.map].partition(" · ")[2]
+        note = Segment(f"  {title}", self.style_of("faint"))
+        return self.strip_of([*segments, *cells, note])
+
+    def on_click(self, event: events.Click) -> None:
+        offset = event.get_content_offset(self)
+        if offset is None:
+            return
+        x = offset.x
+        for text, _, move in self._parts():
+            if x < len(text):
+                if move is not None:
+                    layers, heads = move
+                    look = self.look.move_layer(layers).move_head(heads)
+                    self.post_message(HeadPicked(look.layer, look.head))
+                return
+            x -= len(text)
+        if len(self._levels) and x // 2 < self._levels.shape[1]:
+            self.post_message(HeadPicked(None, x // 2))

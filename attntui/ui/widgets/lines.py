@@ -1,0 +1,180 @@
+"""The lines around the panes: status and trust above, the cell under the cursor and keys below."""
+
+from typing import TYPE_CHECKING, cast
+
+from textual.content import Content
+from textual.geometry import Size
+from textual.style import Style
+from textual.widgets import Static
+
+from attntui.core.protocol import RunInfo, Trust
+from attntui.core.scale import weight_at
+from attntui.core.tokens import sanitise
+from attntui.render.labels import quote
+from attntui.ui.keys import KEYS
+from attntui.ui.state import Look
+
+if TYPE_CHECKING:
+    from attntui.ui.app import AttnApp
+
+
+def human_bytes(count: int) -> str:
+    """`12 MB`, `1.4 GB`."""
+    size = float(count)
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}"
+        size /= 1000
+    return f"{size:.1f} GB"
+
+
+def trust_words(trust: Trust) -> tuple[str, str]:
+    """A run's trust in words, long and short; only what was measured."""
+    exact = "exact" if trust.exact else "not exact"
+    rows = (
+        "rows sum to 1"
+        if trust.row_sum_error < 1e-4
+        else f"rows off 1 by {trust.row_sum_error:.1e}"
+    )
+    leak = "" if trust.leak is None else f" · leak {trust.leak:.2g}"
+    return f"{exact} · {rows}{leak}", exact
+
+
+class StatusLine(Static):
+    """Program, model and run on the left; trust, or what is waited for, on the right."""
+
+    def __init__(self) -> None:
+        super().__init__(id="status")
+        self.look = Look()
+        self.waiting = ""
+        self.share: float | None = None
+
+    def show_look(self, look: Look) -> None:
+        if (look.model, look.run) != (self.look.model, self.look.run):
+            self.look = look
+            self.refresh()
+
+    def show_waiting(self, what: str, share: float | None) -> None:
+        if (what, share) != (self.waiting, self.share):
+            self.waiting, self.share = what, share
+            self.refresh()
+
+    def _parts(self) -> list[str]:
+        """From the most to the least important."""
+        model, run = self.look.model, self.look.run
+        if model is None:
+            return []
+        stack = self.look.stacks[0] if self.look.stacks else None
+        parts = [sanitise(model.name)]
+        if stack is not None:
+            heads = max(layer.heads for layer in stack.layers)
+            parts.append(f"{len(stack.layers)} layers × {heads} heads")
+        if run is not None:
+            parts.append(" + ".join(f"{len(side.tokens)}" for side in run.sides) + " tokens")
+        parts.append(f"{sanitise(model.device)} {sanitise(model.dtype)}")
+        if run is not None:
+            parts.append(human_bytes(run.device_bytes))
+        return parts
+
+    def render(self) -> Content:
+        width = self.size.width
+        right = self._right()
+        parts = self._parts()
+        name = Content.assemble(("attntui", Style.parse("bold $accent")), "  ")
+        left = name
+        while True:
+            left = name + Content(" · ".join(parts))
+            if left.cell_length + right.cell_length + 2 <= width or len(parts) <= 1:
+                break
+            parts.pop()
+        gap = max(1, width - left.cell_length - right.cell_length)
+        return left + Content(" " * gap) + right
+
+    def _right(self) -> Content:
+        if self.waiting:
+            share = "" if self.share is None else f" {self.share:.0%}"
+            return Content.styled(f"{self.waiting}{share}", Style.parse("$warning"))
+        run: RunInfo | None = self.look.run
+        if run is None:
+            return Content("")
+        long, short = trust_words(run.trust)
+        style = Style.parse("$success" if run.trust.exact else "$warning")
+        return Content.styled(long if self.size.width >= 100 else short, style)
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return 1
+
+
+class CursorLine(Static):
+    """What is under the cursor in words and a number, and the scale's legend."""
+
+    def __init__(self) -> None:
+        super().__init__(id="cursor")
+        self.look = Look()
+        self.weight: float | None = None
+
+    def show_cell(self, look: Look, weight: float | None) -> None:
+        self.look, self.weight = look, weight
+        self.refresh()
+
+    def render(self) -> Content:
+        look = self.look
+        if look.run is None or not look.queries or not look.keys:
+            return Content("")
+        query, key = look.queries[look.query], look.keys[look.key]
+        weight = "…" if self.weight is None else f"{self.weight:.4f}"
+        left = Content.assemble(
+            (f"{look.query} ", Style.parse("$faint")),
+            quote(query.text),
+            (f" → {look.key} ", Style.parse("$faint")),
+            quote(key.text),
+            "  ",
+            (weight, Style.parse("bold $accent")),
+        )
+        legend = self._legend()
+        gap = self.size.width - left.cell_length - legend.cell_length
+        return left + Content(" " * gap) + legend if gap > 1 else left
+
+    def _legend(self) -> Content:
+        """The ramp between the weights that its ends stand for."""
+        palette = cast("AttnApp", self.app).palette
+        scale = self.look.scale
+        cells = [
+            (palette.glyphs[level], Style.from_rich_style(palette.styles[level]))
+            for level in range(palette.count)
+        ]
+        high = weight_at(1.0, scale)
+        middle = weight_at(0.5, scale)
+        note = "row's largest" if high is None else f"{high:g}"
+        half = "" if middle is None or scale == "linear" else f"  middle {middle:.2g}"
+        return Content.assemble((f"{scale} 0 ", Style.parse("$faint")), *cells, f" {note}{half}")
+
+
+class KeyLine(Static):
+    """The footer: the most useful keys, as many as fit; a click does what the key does."""
+
+    def __init__(self) -> None:
+        super().__init__(id="keys")
+
+    def render(self) -> Content:
+        entries = [("←↑↓→", "cell", ""), ("⇧ ←↑↓→", "head", "")]
+        entries += [(key.show, key.footer, key.action) for key in KEYS if key.footer]
+        first = [entry for entry in entries if entry[1] in {"help", "prompt"}]
+        rest = [entry for entry in entries if entry not in first]
+        shown: list[tuple[str, str, str]] = []
+        used = 0
+        for entry in first + rest:
+            used += len(entry[0]) + len(entry[1]) + 3
+            if used > self.size.width:
+                break
+            shown.append(entry)
+        ordered = [entry for entry in entries if entry in shown]
+        pieces: list[Content] = []
+        for show, word, action in ordered:
+            meta = Style.from_meta({"@click": f"screen.{action}"}) if action else Style()
+            if action.startswith("app."):
+                meta = Style.from_meta({"@click": action})
+            pieces.append(
+                Content.assemble((show, Style.parse("$accent") + meta), (f" {word}", meta))
+            )
+        return Content("  ").join(pieces)

@@ -1,0 +1,54 @@
+"""What every pane drawn line by line shares: its palette, its styles, its title."""
+
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.content import Content
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from attntui.render.palette import Palette
+
+if TYPE_CHECKING:
+    from attntui.ui.app import AttnApp
+
+
+class Pane(ScrollView, can_focus=True):
+    """A pane drawn with the line API.
+
+    Every segment carries a style, blanks included: under NO_COLOR Textual crashes on one without.
+    """
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "pane--text",
+        "pane--faint",
+        "pane--current",
+        "pane--strong",
+        "pane--bar",
+        "pane--cursor",
+    }
+
+    @property
+    def palette(self) -> Palette:
+        return cast("AttnApp", self.app).palette
+
+    def style_of(self, name: str) -> Style:
+        """A style of the theme: text, faint, current, strong, bar or cursor."""
+        return self.get_component_rich_style(f"pane--{name}")
+
+    def set_title(self, title: str) -> None:
+        """A title that was made safe already; never parsed as markup."""
+        self.border_title = Content(title)
+
+    def strip_of(self, segments: list[Segment]) -> Strip:
+        """The segments, filled up with blanks to the width of the pane."""
+        width = self.size.width
+        strip = Strip(segments)
+        if strip.cell_length > width:
+            return strip.crop(0, width)
+        return strip.extend_cell_length(width, self.style_of("text"))
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self.refresh()

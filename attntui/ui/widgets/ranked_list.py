@@ -1,0 +1,121 @@
+"""A ranked list in numbers and bars: top-attended tokens, or predictions."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.geometry import Size
+from textual.strip import Strip
+
+from attntui.render.labels import fit
+from attntui.ui.messages import CellPicked
+from attntui.ui.widgets.pane import Pane
+
+EIGHTHS = " ▏▎▍▌▋▊▉"
+LABEL_LIMIT = 16
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line: a label made safe, its position (None for predictions), its share of 1."""
+
+    label: str
+    position: int | None
+    share: float
+
+
+def bar(share: float, width: int) -> str:
+    """A bar of `width` columns for a share of 1, in eighths of a column."""
+    eighths = round(min(max(share, 0.0), 1.0) * width * 8)
+    full, part = divmod(eighths, 8)
+    return ("█" * full + EIGHTHS[part].strip()).ljust(width)
+
+
+class RankedList(Pane):
+    """Largest first; enter or a click goes to the token."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "move(-1)", show=False),
+        Binding("down,j", "move(1)", show=False),
+        Binding("enter", "pick", show=False),
+    ]
+
+    def __init__(self, id: str, axis: str = "", empty: str = "") -> None:  # noqa: A002
+        super().__init__(id=id)
+        self.axis = axis
+        self.empty = empty
+        self.entries: tuple[Entry, ...] = ()
+        self.note = ""
+        self.chosen = 0
+
+    def show_entries(self, title: str, entries: tuple[Entry, ...], note: str = "") -> None:
+        """`title`, labels and `note` were made safe already."""
+        self.set_title(title)
+        self.entries, self.note = entries, note
+        self.chosen = min(self.chosen, max(0, len(entries) - 1))
+        lines = len(entries) + bool(note)
+        self.virtual_size = Size(0, lines)
+        self.refresh()
+
+    def clear(self, title: str = "") -> None:
+        self.show_entries(title, ())
+
+    def render_line(self, y: int) -> Strip:
+        line = y + self.scroll_offset.y
+        if line < len(self.entries):
+            return self._entry_line(line)
+        if line == len(self.entries):
+            note = self.note or ("" if self.entries else self.empty)
+            return self.strip_of([Segment(fit(note, self.size.width), self.style_of("faint"))])
+        return self.strip_of([])
+
+    def _entry_line(self, line: int) -> Strip:
+        entry, width = self.entries[line], self.size.width
+        picked = self.has_focus and line == self.chosen
+        text = self.style_of("cursor" if picked else "text")
+        faint = text if picked else self.style_of("faint")
+        share = f"{entry.share:.3f}"
+        places = 4 if self.axis else 0
+        labels = max((cell_len(other.label) for other in self.entries), default=1)
+        room = max(4, min(labels, LABEL_LIMIT, width - len(share) - places - 3))
+        segments = [Segment(fit(entry.label, room) + " ", text)]
+        if places:
+            segments.append(Segment(f"{entry.position!s:>{places}} ", faint))
+        segments.append(Segment(share + " ", text))
+        left = width - room - places - len(share) - 3
+        if left > 2:
+            segments.append(Segment(bar(entry.share, left), self.style_of("bar")))
+        return self.strip_of(segments)
+
+    def action_move(self, step: int) -> None:
+        self.chosen = min(max(0, self.chosen + step), max(0, len(self.entries) - 1))
+        room = max(1, self.size.height)
+        top = min(max(self.scroll_offset.y, self.chosen - room + 1), self.chosen)
+        self.scroll_to(y=top, animate=False, force=True)
+        self.refresh()
+
+    def action_pick(self) -> None:
+        self._pick(self.chosen)
+
+    def on_click(self, event: events.Click) -> None:
+        offset = event.get_content_offset(self)
+        if offset is not None:
+            self._pick(offset.y + self.scroll_offset.y)
+
+    def _pick(self, line: int) -> None:
+        if line >= len(self.entries) or not self.axis:
+            return
+        self.chosen = line
+        position = self.entries[line].position
+        query = position if self.axis == "query" else None
+        key = position if self.axis == "key" else None
+        self.post_message(CellPicked(query, key))
+
+    def on_focus(self) -> None:
+        self.refresh()
+
+    def on_blur(self) -> None:
+        self.refresh()

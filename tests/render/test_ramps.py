@@ -1,0 +1,41 @@
+"""The ramps are exact xterm-256 colours that anybody can tell apart."""
+
+from itertools import pairwise
+
+import pytest
+from rich.color import Color, ColorSystem
+from textual.theme import Theme
+
+from attntui.render.ramps import BACKGROUND, RAMPS, Mode, hex_colour, lightness, rgb
+from attntui.ui.themes import DARK, LIGHT
+
+MODES: list[Mode] = ["dark", "light"]
+
+
+def in_256(number: int) -> int | None:
+    return Color.from_rgb(*rgb(number)).downgrade(ColorSystem.EIGHT_BIT).number
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_24_bit_and_256_colours_agree(mode: Mode) -> None:
+    for number in (BACKGROUND[mode], *RAMPS[mode]):
+        assert in_256(number) == number
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_steps_are_clearly_apart_in_lightness(mode: Mode) -> None:
+    direction = 1 if mode == "dark" else -1
+    for before, after in pairwise(RAMPS[mode]):
+        assert direction * (lightness(after) - lightness(before)) >= 4
+
+
+def test_lightness_is_cie() -> None:
+    assert lightness(231) == pytest.approx(100, abs=0.01)
+    assert lightness(16) == 0
+    assert lightness(244) == pytest.approx(53.6, abs=0.1)  # sRGB 128
+
+
+@pytest.mark.parametrize("theme", [DARK, LIGHT], ids=lambda theme: theme.name)
+def test_accent_background_and_bars_are_exact_too(theme: Theme) -> None:
+    exact = {hex_colour(number) for number in range(16, 256) if in_256(number) == number}
+    assert {theme.accent, theme.background, theme.panel, theme.variables["bar"]} <= exact

@@ -1,0 +1,69 @@
+"""Equal neighbours merge, widths are exact, every segment has a style."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from attntui.render.labels import downwards, fit, fit_right
+from attntui.render.palette import colour_palette, shade_palette
+from attntui.render.strips import digit_segments, row_segments, runs, short_weight
+
+LEVELS = st.lists(st.integers(-1, 4), max_size=30)
+PALETTE = shade_palette("default", "default")
+
+
+@given(LEVELS)
+def test_runs_cover_the_row_and_differ(levels: list[int]) -> None:
+    found = list(runs(np.array(levels, np.int16)))
+    spread = [level for start, stop, level in found for _ in range(stop - start)]
+    assert spread == levels
+    assert all(a[2] != b[2] for a, b in pairwise(found))
+
+
+@given(LEVELS, st.sampled_from([1, 2, 4]))
+def test_a_row_is_as_wide_as_its_cells(levels: list[int], width: int) -> None:
+    segments = row_segments(np.array(levels, np.int16), PALETTE, width)
+    assert sum(cell_len(segment.text) for segment in segments) == len(levels) * width
+    assert all(segment.style is not None for segment in segments)
+
+
+def test_shades_carry_the_value_alone() -> None:
+    segments = row_segments(np.arange(-1, 5, dtype=np.int16), PALETTE, 1)
+    assert "".join(segment.text for segment in segments) == " ·░▒▓█"
+
+
+def test_digits_stand_in_their_cells() -> None:
+    levels, weights = np.array([3, 0, -1], np.int16), np.array([0.61, 0.001, 0.0])
+    segments = digit_segments(levels, weights, colour_palette("dark"), 6)
+    assert [segment.text for segment in segments] == [" .61  ", "      ", "      "]
+
+
+@pytest.mark.parametrize(
+    ("weight", "text"), [(0.0, ""), (0.0049, ""), (0.61, ".61"), (0.994, ".99"), (0.999, "1.0")]
+)
+def test_short_weights(weight: float, text: str) -> None:
+    assert short_weight(weight) == text
+
+
+@given(st.text("ab日本👩é·", max_size=12), st.integers(1, 14))
+def test_a_label_has_exactly_its_width(text: str, width: int) -> None:
+    assert cell_len(fit(text, width)) == width
+    assert cell_len(fit_right(text, width)) == width
+
+
+def test_a_long_label_says_that_it_was_cut() -> None:
+    assert fit("transformer", 6) == "trans…"
+    assert fit("日本語", 5) == "日本…"
+    assert fit("日本語", 4) == "日… "
+
+
+def test_labels_are_written_downwards() -> None:
+    assert downwards(" Mary", 6) == ["", "", "M", "a", "r", "y"]
+    assert downwards("transformer", 4) == ["t", "r", "a", "⋮"]
+    assert downwards("日本", 2) == ["日", "本"]
+    assert downwards("\x1b", 1) == ["␛"]
+    assert downwards(" ", 1) == ["·"]

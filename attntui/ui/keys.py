@@ -54,6 +54,7 @@ KEYS: tuple[Key, ...] = (
         "Head",
     ),
     Key("head.go", "g", "g", "go_to_head", 'Go to a head by name, such as "5.1"', "Head", "go to"),
+    Key("head.top", "G", "G", "top_head", "Go to the head with the largest value", "Head"),
     Key("head.map", "o", "o", "next_map", "Colour the head map by another score", "Head", "map by"),
     Key("head.stack", "a", "a", "next_stack", "Encoder, decoder or cross attention", "Head"),
     Key(

@@ -8,7 +8,7 @@ from textual.screen import Screen
 
 from attntui.client.engine import EngineFault, EngineGone, Superseded
 from attntui.core.errors import UserError
-from attntui.core.protocol import GetWindow, Predictions, Reply, Request, Top
+from attntui.core.protocol import GetTop, GetWindow, Predictions, Reply, Request, Top
 from attntui.core.tokens import sanitise
 from attntui.ui import captions
 from attntui.ui.session import Session
@@ -57,8 +57,19 @@ class Painter:
                     description=slot,
                     exit_on_error=False,
                 )
-        if "predictions" not in requests:
-            self._list("predictions").show_entries("", ())
+        self._list("predictions").display = "predictions" in requests
+
+    async def strongest_key(self, look: Look) -> int | None:
+        """The key that the query looks at most; None where it cannot be told."""
+        if look.run is None:
+            return None
+        request = GetTop(look.run.run, look.view, look.query, "attends_to", 1)
+        try:
+            reply, _ = await self._session.latest("strongest", request)
+        except (Superseded, EngineGone, EngineFault, UserError):
+            return None
+        entries = reply.entries if isinstance(reply, Top) else ()
+        return entries[0].position if entries else None
 
     async def _fetch(self, slot: Slot, request: Request, number: int) -> None:
         try:

@@ -143,13 +143,23 @@ class MainScreen(Screen[None]):
         if message.run.truncated:
             self._say(f"{message.run.truncated} tokens were cut off, as --truncate says.")
         if message.run.trust.why:
-            self._say(message.run.trust.why, severe=True)
-        was_last = self.look.query >= len(self.look.queries) - 1
-        look = replace(self.look, run=message.run).settle()
+            is_eager = self.look.model is not None and self.look.model.capture == "eager"
+            self._say(message.run.trust.why, severe=not is_eager)
+        before = self.look
+        was_last = before.query >= len(before.queries) - 1
+        look = replace(before, run=message.run).settle()
         if was_last:
             look = replace(look, query=first_query(look))
         self.painter.forget()
         self._change(look)
+        if before.run is None:
+            self.run_worker(self._to_strongest_key(look), exit_on_error=False)
+
+    async def _to_strongest_key(self, look: Look) -> None:
+        """Open on the key that the query looks at most, so that the head map says something."""
+        key = await self.painter.strongest_key(look)
+        if key is not None and self.look == look.settle():
+            self._change(replace(look, key=key))
 
     @on(Trouble)
     def _show_trouble(self, message: Trouble) -> None:
@@ -273,6 +283,14 @@ class MainScreen(Screen[None]):
     def action_move_layer(self, step: int) -> None:
         lens: Lens = "mean" if self.look.lens == "mean" else "head"
         self._change(replace(self.look.move_layer(step), lens=lens))
+
+    def action_top_head(self) -> None:
+        largest = self.query_one(HeadMap).largest()
+        if largest is None:
+            self._say("No head has a value here.")
+            return
+        layer, head, _ = largest
+        self._change(replace(self.look, layer=layer, head=head, lens="head"))
 
     def action_next_map(self) -> None:
         kind = MAPS[(MAPS.index(self.look.map) + 1) % len(MAPS)]

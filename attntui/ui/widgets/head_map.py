@@ -20,6 +20,8 @@ TITLES: dict[MapKind, str] = {
 NUMBER = 4
 """Columns of the layer numbers."""
 MIN_WIDTH, MAX_WIDTH = 24, 42
+FACTS = 3
+"""Lines under the map."""
 EDGES = 3
 """Columns of padding and scrollbar."""
 
@@ -75,6 +77,13 @@ class HeadValues(Pane):
         value = float(self.values[self.look.layer, self.look.head])
         return None if np.isnan(value) else value
 
+    def largest(self) -> tuple[int, int, float] | None:
+        """Layer, head and value of the largest; None while there are no values."""
+        if self.values is None or np.isnan(self.values).all():
+            return None
+        layer, head = np.unravel_index(np.nanargmax(self.values), self.values.shape)
+        return int(layer), int(head), float(self.values[layer, head])
+
     def mark(self, cells: list[Segment], column: int, width: int) -> list[Segment]:
         """Brackets around the chosen head, or a filled cell where there is no room for them."""
         strip = Strip(cells)
@@ -99,7 +108,7 @@ class HeadMap(HeadValues):
         layers, heads = self._levels.shape
         width = NUMBER + heads * self.cell_width
         self.styles.width = min(max(width, MIN_WIDTH), MAX_WIDTH) + EDGES
-        self.virtual_size = Size(NUMBER + heads * self.cell_width, layers + 1)
+        self.virtual_size = Size(NUMBER + heads * self.cell_width, layers + 1 + FACTS)
 
     def on_resize(self) -> None:
         self.lay_out()
@@ -122,7 +131,7 @@ class HeadMap(HeadValues):
             return self._numbers(heads)
         layer = y - 1 + self.scroll_offset.y
         if layer >= layers:
-            return self.strip_of([])
+            return self.strip_of(self._fact(layer - layers))
         is_current = layer == self.look.layer
         style = self.style_of("current" if is_current else "faint")
         cells = row_segments(self._levels[layer], self.palette, self.cell_width)
@@ -133,11 +142,30 @@ class HeadMap(HeadValues):
             cells = self.mark(cells, self.look.head, self.cell_width)
         return self.strip_of([Segment(f"{layer:>{NUMBER - 1}} ", style), *cells])
 
+    def _fact(self, line: int) -> list[Segment]:
+        """Under the map: the value here, and the largest with its place."""
+        here, largest = self.value_here(), self.largest()
+        faint, text = self.style_of("faint"), self.style_of("text")
+        if line == 1 and here is not None and self.look.lens == "head":
+            name = f"{self.look.layer}.{self.look.head}"
+            return [Segment(f"{name:<6}", text), Segment(f"{here:.3f} ", text)]
+        if line == 2 and largest is not None:
+            layer, head, value = largest
+            name = f"{layer}.{head}"
+            return [
+                Segment(f"{name:<6}", text),
+                Segment(f"{value:.3f} ", text),
+                Segment("largest", faint),
+            ]
+        return []
+
     def _numbers(self, heads: int) -> Strip:
         segments = [Segment(" " * NUMBER, self.style_of("text"))]
         for head in range(heads):
             is_current = head == self.look.head and self.look.lens == "head"
-            style = self.style_of("current" if is_current else "faint")
+            # Numbers of two digits touch, so every other one is brighter.
+            plain = "text" if head >= 10 and head % 2 else "faint"
+            style = self.style_of("current" if is_current else plain)
             text = f"{head:>2}"[-2:] if self.cell_width == 2 else str(head % 10)
             segments.append(Segment(text, style))
         return self.strip_of(segments)
@@ -182,8 +210,12 @@ class HeadBar(HeadValues):
         if self.look.lens == "head":
             cells = self.mark(cells, self.look.head, 2)
         title = TITLES[self.look.map].partition(" · ")[2]
-        note = Segment(f"  {title}", self.style_of("faint"))
-        return self.strip_of([*segments, *cells, note])
+        here, largest = self.value_here(), self.largest()
+        note = f"  {title}" if here is None else f"  {title} {here:.3f}"
+        if largest is not None:
+            layer, head, value = largest
+            note += f" · largest {layer}.{head} {value:.3f}"
+        return self.strip_of([*segments, *cells, Segment(note, self.style_of("faint"))])
 
     def on_click(self, event: events.Click) -> None:
         offset = event.get_content_offset(self)

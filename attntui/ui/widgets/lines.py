@@ -7,7 +7,7 @@ from textual.geometry import Size
 from textual.style import Style
 from textual.widgets import Static
 
-from attntui.core.protocol import RunInfo, Trust
+from attntui.core.protocol import ModelInfo, Trust
 from attntui.core.scale import weight_at
 from attntui.core.tokens import sanitise
 from attntui.render.labels import quote
@@ -28,9 +28,11 @@ def human_bytes(count: int) -> str:
     return f"{size:.1f} GB"
 
 
-def trust_words(trust: Trust) -> tuple[str, str]:
+def trust_words(trust: Trust, model: ModelInfo) -> tuple[str, str]:
     """A run's trust in words, long and short; only what was measured."""
     exact = "exact" if trust.exact else "not exact"
+    if model.capture == "eager":
+        exact = "eager, as the model gave it"
     rows = (
         "rows sum to 1"
         if trust.row_sum_error < 1e-4
@@ -38,6 +40,14 @@ def trust_words(trust: Trust) -> tuple[str, str]:
     )
     leak = "" if trust.leak is None else f" · leak {trust.leak:.2g}"
     return f"{exact} · {rows}{leak}", exact
+
+
+def short_name(name: str) -> str:
+    """A model's name made safe; of a folder, what tells it from others."""
+    safe = sanitise(name)
+    if not safe.startswith(("/", "~", ".")):
+        return safe
+    return "…/" + "/".join(safe.rstrip("/").split("/")[-2:])
 
 
 class StatusLine(Static):
@@ -65,7 +75,7 @@ class StatusLine(Static):
         if model is None:
             return []
         stack = self.look.stacks[0] if self.look.stacks else None
-        parts = [sanitise(model.name)]
+        parts = [short_name(model.name)]
         if stack is not None:
             heads = max(layer.heads for layer in stack.layers)
             parts.append(f"{len(stack.layers)} layers × {heads} heads")
@@ -94,11 +104,12 @@ class StatusLine(Static):
         if self.waiting:
             share = "" if self.share is None else f" {self.share:.0%}"
             return Content.styled(f"{self.waiting}{share}", Style.parse("$warning"))
-        run: RunInfo | None = self.look.run
-        if run is None:
+        run, model = self.look.run, self.look.model
+        if run is None or model is None:
             return Content("")
-        long, short = trust_words(run.trust)
-        style = Style.parse("$success" if run.trust.exact else "$warning")
+        long, short = trust_words(run.trust, model)
+        fine = run.trust.exact or model.capture == "eager"
+        style = Style.parse("$success" if fine else "$warning")
         return Content.styled(long if self.size.width >= 100 else short, style)
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:

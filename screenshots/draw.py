@@ -1,0 +1,95 @@
+"""Draws the pictures in this folder from the real app, the real engine and the bundled models.
+
+    python screenshots/draw.py [NAME ...]
+
+Each picture is written as SVG and, where `rsvg-convert` is at hand, as PNG (the README shows the
+PNG: a web page may not load the font that an SVG asks for).
+"""
+
+import asyncio
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+os.environ["TEXTUAL_COLOR_SYSTEM"] = "truecolor"
+os.environ.pop("NO_COLOR", None)
+
+from attntui.core.protocol import ModelOptions, PromptInput
+from attntui.demo import JAPANESE_MASKED_PROMPT
+from attntui.ui.app import AttnApp
+from attntui.ui.screens.main import MainScreen
+from attntui.ui.state import Start
+
+HERE = Path(__file__).parent
+WIDE, NARROW = (120, 36), (80, 24)
+FONTS = "DejaVu Sans Mono, Noto Sans Mono CJK JP, Noto Color Emoji, monospace"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A model, a size, a prompt (None: the model's own), and the keys to press first."""
+
+    model: str
+    size: tuple[int, int] = WIDE
+    prompt: str | None = None
+    keys: tuple[str, ...] = ()
+    theme: Literal["dark", "light"] = "dark"
+    style: Literal["auto", "shade"] = "auto"
+
+
+PICTURES: dict[str, Picture] = {
+    "demo-120x36": Picture("demo", keys=("o", "o")),
+    "demo-80x24": Picture("demo", NARROW),
+    "demo-light-120x36": Picture("demo", theme="light"),
+    "demo-shades-120x36": Picture("demo", style="shade"),
+    "demo-bert-120x36": Picture("demo-bert"),
+    "demo-bert-80x24": Picture("demo-bert", NARROW),
+    "demo-bert-japanese-120x36": Picture("demo-bert", prompt=JAPANESE_MASKED_PROMPT),
+}
+
+
+async def draw(picture: Picture) -> str:
+    """The picture as SVG, once nothing is waited for any more."""
+    prompt = PromptInput(text=picture.prompt) if picture.prompt else None
+    start = Start(theme=picture.theme, style=picture.style)
+    app = AttnApp(ModelOptions(model=picture.model), prompt, start)
+    async with app.run_test(size=picture.size) as pilot:
+        main = app.screen_stack[0]
+        assert isinstance(main, MainScreen)
+        while main.look.run is None:
+            await pilot.pause(0.05)
+        await app.workers.wait_for_complete()
+        for key in picture.keys:
+            await pilot.press(key)
+            await app.workers.wait_for_complete()
+        await pilot.pause(0.2)
+        return app.export_screenshot(title=f"attntui --model {picture.model}")
+
+
+def local_fonts(svg: str) -> str:
+    """The SVG with fonts of this machine in place of ones from the network, and spaces kept."""
+    svg = re.sub(r"@font-face \{.*?\n    \}\n", "", svg, flags=re.DOTALL)
+    svg = re.sub(r"font-family: [^;]*;", f"font-family: {FONTS};", svg)
+    return svg.replace("<text ", '<text xml:space="preserve" ')
+
+
+def write(name: str, svg: str) -> None:
+    path = HERE / f"{name}.svg"
+    path.write_text(local_fonts(svg), encoding="utf-8")
+    print(path.name)
+    if shutil.which("rsvg-convert"):
+        subprocess.run(["rsvg-convert", path, "-o", path.with_suffix(".png")], check=True)
+
+
+def main(names: list[str]) -> None:
+    for name in names or PICTURES:
+        write(name, asyncio.run(draw(PICTURES[name])))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,97 @@
+"""The real app through Pilot, with the real engine unless a test needs to control time."""
+
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+from textual.pilot import Pilot
+
+from attntui.client.engine import Engine
+from attntui.core.protocol import ModelOptions, PromptInput
+from attntui.ui.app import AttnApp
+from attntui.ui.screens.main import MainScreen
+from attntui.ui.state import Start
+
+FAKE = (sys.executable, str(Path(__file__).parents[1] / "client" / "fake_engine.py"))
+PROMPT = "The cat saw the dog. The cat saw the dog."
+
+
+class Screen:
+    """An open app: what a test asks of it."""
+
+    def __init__(self, app: AttnApp, pilot: Pilot[int]) -> None:
+        self.app, self.pilot = app, pilot
+
+    @property
+    def main(self) -> MainScreen:
+        screen = self.app.screen_stack[0]
+        assert isinstance(screen, MainScreen)
+        return screen
+
+    async def until(self, holds: Callable[[], object], seconds: float = 60) -> None:
+        """Wait until something holds, or fail."""
+        for _ in range(int(seconds / 0.02)):
+            if holds():
+                return
+            await self.pilot.pause(0.02)
+        raise AssertionError(f"not within {seconds} s; the screen shows:\n{self.text}")
+
+    async def settled(self) -> None:
+        """Wait until nothing is asked or waited for any more."""
+        await self.pilot.pause()
+        await self.app.workers.wait_for_complete()
+        await self.pilot.pause()
+
+    async def press(self, *keys: str) -> None:
+        await self.pilot.press(*keys)
+        await self.settled()
+
+    @property
+    def lines(self) -> list[str]:
+        """What is on the screen, line by line."""
+        strips = self.app.screen._compositor.render_strips()
+        return ["".join(segment.text for segment in strip) for strip in strips]
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.lines)
+
+
+class Opener(Protocol):
+    def __call__(
+        self,
+        model: str = "demo",
+        prompt: PromptInput | str | None = PROMPT,
+        size: tuple[int, int] = (120, 36),
+        start: Start | None = None,
+        fake: bool = False,
+        wait: bool = True,
+    ) -> AbstractAsyncContextManager[Screen]: ...
+
+
+@pytest.fixture
+def open_app() -> Opener:
+    """Opens the app, and by default waits for its first picture."""
+
+    @asynccontextmanager
+    async def opened(
+        model: str = "demo",
+        prompt: PromptInput | str | None = PROMPT,
+        size: tuple[int, int] = (120, 36),
+        start: Start | None = None,
+        fake: bool = False,
+        wait: bool = True,
+    ) -> AsyncIterator[Screen]:
+        given = PromptInput(text=prompt) if isinstance(prompt, str) else prompt
+        app = AttnApp(ModelOptions(model=model), given, start, Engine(FAKE) if fake else Engine())
+        async with app.run_test(size=size, notifications=True) as pilot:
+            screen = Screen(app, pilot)
+            if wait:
+                await screen.until(lambda: screen.main.look.run is not None)
+                await screen.settled()
+            yield screen
+
+    return opened

@@ -1,0 +1,160 @@
+"""Every key does what its line in the table says, and none fires while typing."""
+
+import re
+from pathlib import Path
+
+from textual.widgets import Input
+
+from attntui.ui.keys import KEYS
+from attntui.ui.widgets.attention_grid import AttentionGrid
+from attntui.ui.widgets.head_map import HeadMap
+from attntui.ui.widgets.prompt_box import PromptBox
+from tests.ui.conftest import Opener
+
+
+async def test_the_cell_moves_and_stays_inside(open_app: Opener) -> None:
+    async with open_app() as screen:
+        main = screen.main
+        await screen.press("ctrl+home", "home")
+        assert (main.look.query, main.look.key) == (0, 0)
+        await screen.press("up", "h")
+        assert (main.look.query, main.look.key) == (0, 0)
+        await screen.press("j", "down", "l", "right", "k")
+        assert (main.look.query, main.look.key) == (1, 2)
+        await screen.press("ctrl+end", "end")
+        last = len(main.look.queries) - 1
+        assert (main.look.query, main.look.key) == (last, last)
+
+
+async def test_heads_by_every_key(open_app: Opener) -> None:
+    async with open_app() as screen:
+        main = screen.main
+
+        def head() -> tuple[int, int]:
+            return main.look.layer, main.look.head
+
+        await screen.press("g", "1", ".", "2", "enter")
+        assert head() == (1, 2)
+        await screen.press("shift+right", "shift+down")
+        assert head() == (2, 3)
+        await screen.press("left_curly_bracket", "left_square_bracket")
+        assert head() == (1, 2)
+        await screen.press("right_curly_bracket", "right_square_bracket")
+        assert head() == (2, 3)
+        assert "Layer 2 Head 3" in screen.text
+        await screen.press("g", "9", "9", "enter")
+        assert head()[0] == len(main.look.stacks[0].layers) - 1
+        assert "There is no head 99" in screen.text
+        await screen.press("g", "x", "enter")
+        assert "is no head" in screen.text
+
+
+async def test_the_map_finds_the_induction_head(open_app: Opener) -> None:
+    async with open_app() as screen:
+        await screen.press("o", "o")
+        found = screen.main.query_one(HeadMap)
+        assert screen.main.look.map == "induction"
+        assert found.values is not None
+        await screen.press("G")
+        largest = found.largest()
+        assert largest is not None
+        assert (screen.main.look.layer, screen.main.look.head) == largest[:2]
+        assert largest[2] >= 0.5
+
+
+async def test_letters_never_fire_while_typing(open_app: Opener) -> None:
+    async with open_app() as screen:
+        before = screen.main.look
+        box = screen.main.query_one(PromptBox)
+        await screen.press("i")
+        assert box.has_focus
+        await screen.press(*"qmrszfo")
+        assert box.text.endswith("qmrszfo")
+        assert screen.main.look == before
+        await screen.press("escape")
+        assert screen.main.query_one(AttentionGrid).has_focus
+
+
+async def test_the_prompt_runs_and_is_remembered(open_app: Opener) -> None:
+    async with open_app() as screen:
+        box = screen.main.query_one(PromptBox)
+        first = box.text
+        await screen.press("i", "ctrl+a", *"one", "ctrl+j", *"two", "enter")
+        await screen.until(lambda: screen.main.look.run and screen.main.look.run.run == 2)
+        await screen.settled()
+        tokens = screen.main.look.queries
+        assert "one\ntwo" in "".join(token.text for token in tokens)
+        await screen.press("i", "up", "up")
+        assert box.text == first
+        await screen.press("down", "down")
+        assert box.text == "one\ntwo"
+
+
+async def test_search_goes_round(open_app: Opener) -> None:
+    async with open_app() as screen:
+        main = screen.main
+        await screen.press("ctrl+home", "slash")
+        assert main.query_one(Input).has_focus
+        await screen.press(*"dog", "enter")
+        first = main.look.query
+        assert "dog" in main.look.queries[first].text
+        await screen.press("n")
+        second = main.look.query
+        assert second > first and "dog" in main.look.queries[second].text
+        await screen.press("n")
+        assert main.look.query == first
+        await screen.press("N")
+        assert main.look.query == second
+        await screen.press("slash", *"zebra", "enter")
+        assert "No token holds" in screen.text
+
+
+async def test_zoom_writes_numbers_and_pools(open_app: Opener) -> None:
+    async with open_app(prompt="one two three " * 30, size=(80, 24)) as screen:
+        grid = screen.main.query_one(AttentionGrid)
+        assert grid.step == 1
+        await screen.press("f")
+        assert grid.step > 1 and grid.window is not None and grid.window.step == grid.step
+        await screen.press("f", *["z"] * 12)
+        assert grid.cell_width == 6
+        assert re.search(r" \.\d\d | 1\.0 ", screen.text)
+        await screen.press("z")
+        assert "as near as it goes" in screen.text
+
+
+async def test_a_key_that_cannot_work_says_why(open_app: Opener) -> None:
+    async with open_app() as screen:
+        await screen.press("a")
+        assert "one stack" in screen.text
+        await screen.press("n")
+        assert "Nothing was searched" in screen.text
+
+
+async def test_theme_scale_and_windows(open_app: Opener) -> None:
+    async with open_app() as screen:
+        for scale in ("sqrt", "log", "row", "linear"):
+            await screen.press("s")
+            assert screen.main.look.scale == scale
+        dark = screen.app.palette
+        await screen.press("T")
+        assert screen.app.palette != dark
+        for key, word in [("equals_sign", "softmax"), ("L", "log"), ("question_mark", "Cell")]:
+            await screen.press(key)
+            assert word in screen.text
+            await screen.press("escape")
+        await screen.press("ctrl+p")
+        await screen.press(*"rollout", "enter")
+        await screen.until(lambda: screen.main.look.lens == "rollout")
+
+
+def test_ids_and_keys_are_unique() -> None:
+    ids = [key.id for key in KEYS]
+    keys = [name for key in KEYS for name in key.keys.split(",")]
+    assert len(set(ids)) == len(ids)
+    assert len(set(keys)) == len(keys)
+
+
+def test_the_readme_lists_every_key() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    for key in KEYS:
+        assert f"| {key.show} | {key.description} |" in readme

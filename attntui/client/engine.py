@@ -204,8 +204,10 @@ class Engine:
         asked = self._farewell == STOPPED
         self._farewell = self._farewell or words
         gone = EngineGone(self._farewell)
+        hello = self._waiting.get(HELLO_CALL)
+        starting = hello is not None and not hello.answer.done()  # Then `start` raises it.
         self._fail_all(gone)
-        if not asked and self.on_exit is not None:
+        if self.on_exit is not None and not asked and not starting:
             self.on_exit(gone)
 
     def _hand_out(self, answer: Answer, arrays: list[np.ndarray]) -> None:

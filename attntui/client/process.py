@@ -34,7 +34,8 @@ class ChildProcess:
         self._input = process.stdin
         self._process = process
         self._log = log
-        self._logging = asyncio.create_task(_keep_lines(process.stderr, log))
+        self._last_line = ""
+        self._logging = asyncio.create_task(self._keep_lines(process.stderr))
 
     @property
     def alive(self) -> bool:
@@ -74,7 +75,21 @@ class ChildProcess:
             self.kill()
             await self._process.wait()
         await self._finish_log()
-        return describe_exit(self._process.returncode or 0, self._log)
+        return describe_exit(self._process.returncode or 0, self._last_line)
+
+    async def _keep_lines(self, stream: asyncio.StreamReader) -> None:
+        """Log what `stream` says, one line at a time; a carriage return ends a line too."""
+        rest = ""
+        while data := await stream.read(2**16):
+            text = rest + data.decode("utf-8", "replace")
+            *lines, rest = re.split(r"\r\n|\r|\n", text)
+            self._keep(lines)
+            rest = rest[:LINE_LENGTH]
+        self._keep([rest] if rest else [])
+
+    def _keep(self, lines: list[str]) -> None:
+        self._log.extend(line[:LINE_LENGTH] for line in lines)
+        self._last_line = next((line for line in reversed(lines) if line.strip()), self._last_line)
 
     async def _finish_log(self) -> None:
         # A grandchild may keep the log's pipe open after the child has ended.
@@ -109,8 +124,8 @@ async def spawn(
     return ChildProcess(process, log)
 
 
-def describe_exit(status: int, log: Sequence[str]) -> str:
-    """One plain sentence on how a process ended, with the last line of its log."""
+def describe_exit(status: int, last_line: str) -> str:
+    """One plain sentence on how a process ended, with the last line that it wrote."""
     if status == -signal.SIGKILL:
         how = "was killed (SIGKILL), probably because the machine ran out of memory"
     elif status < 0:
@@ -119,7 +134,7 @@ def describe_exit(status: int, log: Sequence[str]) -> str:
         how = f"ended with exit status {status}"
     else:
         how = "ended"
-    last = next((sanitise(line).strip() for line in reversed(log) if line.strip()), "")
+    last = sanitise(last_line).strip()
     if len(last) > SHOWN_LENGTH:
         last = last[: SHOWN_LENGTH - 1] + "…"
     return f"The engine {how}; its last words: {last}" if last else f"The engine {how}."
@@ -130,15 +145,3 @@ def _signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return f"signal {number}"
-
-
-async def _keep_lines(stream: asyncio.StreamReader, log: deque[str]) -> None:
-    """Append what `stream` says to `log`, one line at a time; a carriage return ends a line too."""
-    rest = ""
-    while data := await stream.read(2**16):
-        text = rest + data.decode("utf-8", "replace")
-        *lines, rest = re.split(r"\r\n|\r|\n", text)
-        log.extend(line[:LINE_LENGTH] for line in lines)
-        rest = rest[:LINE_LENGTH]
-    if rest:
-        log.append(rest)

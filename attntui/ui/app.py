@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 from rich.console import Console
-from textual import constants
+from textual import constants, events
 from textual.app import App, SystemCommand
 from textual.screen import Screen
 
@@ -18,6 +18,7 @@ from attntui.ui.commands import commands
 from attntui.ui.screens.main import MainScreen
 from attntui.ui.state import Start
 from attntui.ui.themes import DARK, LIGHT, PLAIN, THEMES, palette_of, terminal_mode
+from attntui.ui.widgets.pane import Pane
 
 
 def few_colours() -> bool:
@@ -66,6 +67,16 @@ class AttnApp(App[int]):
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         yield from commands(screen)
+
+    async def on_event(self, event: events.Event) -> None:
+        # A pane takes keys by bindings alone. They run here, not after the key has bubbled up, so
+        # that of keys in one packet, as over a slow line, each finds the focus where the one
+        # before has put it: else a prompt typed right after `i` would be lost.
+        if isinstance(event, events.Key) and not event.is_forwarded:
+            for priority in (True, False) if isinstance(self.focused, Pane) else ():
+                if await self._check_bindings(event.key, priority):
+                    return
+        await super().on_event(event)
 
     def next_theme(self) -> str | None:
         """Dark to light and back; None where the terminal's own colours are used."""

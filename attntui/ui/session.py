@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
+from msgspec.structs import replace
 from textual.message import Message
 
 from attntui.client.cache import AnswerCache
@@ -45,6 +46,7 @@ class Session:
     model: ModelInfo | None = None
     busy: bool = False
     _cache: AnswerCache = field(default_factory=AnswerCache)
+    _closed: bool = False
     _runs: int = 0
     _deaths: int = 0
 
@@ -85,6 +87,8 @@ class Session:
 
     def _died(self, gone: EngineGone) -> bool:
         self.model = None
+        if self._closed:
+            return True
         self._deaths += 1
         if self._deaths < MAX_DEATHS:
             self.post(Trouble(f"{gone} Starting it again."))
@@ -147,9 +151,11 @@ class Session:
         except (EngineGone, EngineFault, UserError) as error:
             self.post(Trouble(sanitise(str(error))))
         self.model = None
+        self.post(Idle())
 
     async def close(self) -> None:
         """End the engine; no child is left."""
+        self._closed = True
         self.engine.on_exit = None
         await asyncio.shield(self.engine.stop())
 

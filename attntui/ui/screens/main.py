@@ -8,6 +8,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container
 from textual.screen import Screen
+from textual.worker import Worker, WorkerState
 
 from attntui.client.engine import Engine
 from attntui.core.protocol import (
@@ -96,6 +97,12 @@ class MainScreen(Screen[None]):
             exit_on_error=False,
         )
 
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """A fault of ours in a task must not pass in silence, nor end the program."""
+        if event.state is WorkerState.ERROR:
+            fault = event.worker.error
+            self._say(f"This is a fault of attntui: {type(fault).__name__}: {fault}", severe=True)
+
     # From the session.
 
     @on(Waiting)
@@ -105,7 +112,8 @@ class MainScreen(Screen[None]):
 
     @on(Idle)
     def _stop_waiting(self) -> None:
-        self.query_one(StatusLine).show_waiting("", None)
+        missing = "" if self.session.model is not None else "no model loaded · R loads it"
+        self.query_one(StatusLine).show_waiting(missing, None)
         self.query_one(AttentionGrid).show_waiting("", None)
 
     @on(ModelReady)
@@ -213,12 +221,12 @@ class MainScreen(Screen[None]):
     @on(PromptSubmitted)
     def _prompt_submitted(self, message: PromptSubmitted) -> None:
         self._work(message.text)
-        self.query_one(AttentionGrid).focus()
+        self.set_focus(self.query_one(AttentionGrid))
 
     @on(PromptLeft)
     @on(AskLine.GaveUp)
     def _back_to_grid(self) -> None:
-        self.query_one(AttentionGrid).focus()
+        self.set_focus(self.query_one(AttentionGrid))
 
     @on(AskLine.Changed)
     def _asked_changed(self, message: AskLine.Changed) -> None:
@@ -228,7 +236,7 @@ class MainScreen(Screen[None]):
 
     @on(AskLine.Answered)
     def _answered(self, message: AskLine.Answered) -> None:
-        self.query_one(AttentionGrid).focus()
+        self.set_focus(self.query_one(AttentionGrid))
         if message.question == "head":
             self._go_to_head(message.text)
         elif message.text:
@@ -345,7 +353,7 @@ class MainScreen(Screen[None]):
             self._say("In 16 colours and without colour, the terminal's own theme is used.")
 
     def action_edit_prompt(self) -> None:
-        self.query_one(PromptBox).focus()
+        self.set_focus(self.query_one(PromptBox))
 
     def action_search(self) -> None:
         self.query_one(AskLine).ask("search")
@@ -364,7 +372,7 @@ class MainScreen(Screen[None]):
             self.workers.cancel_group(self, "session")
             self._say("Cancelled; Enter in the prompt runs it.")
         else:
-            self.query_one(AttentionGrid).focus()
+            self.set_focus(self.query_one(AttentionGrid))
 
     def action_retry(self) -> None:
         self._work(None)

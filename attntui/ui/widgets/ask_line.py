@@ -51,7 +51,7 @@ class AskLine(Horizontal):
         field.placeholder = hint
         field.value = ""
         self.display = True
-        field.focus()
+        self.screen.set_focus(field)  # now: `focus` does it later, and typing may be ahead
 
     @on(Input.Changed)
     def _changed(self, event: Input.Changed) -> None:

@@ -1,0 +1,168 @@
+"""Options that several commands share, each group said once, as a dataclass."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Annotated, Any, Literal, get_type_hints
+
+from typer import Option
+
+from attntui.cli.prompts import check_text, default_prompt, read_prompt
+from attntui.core.errors import UserError
+from attntui.core.protocol import ModelOptions, PromptInput, Stack
+
+
+@dataclass(frozen=True)
+class ModelChoice:
+    """Which model, and how it is loaded."""
+
+    model: Annotated[
+        str,
+        Option(
+            "--model",
+            "-m",
+            metavar="MODEL",
+            help="A hub id, a folder, or a bundled model: demo, demo-bert.",
+        ),
+    ] = "demo"
+    revision: Annotated[
+        str | None, Option(metavar="REVISION", help="Branch, tag or commit on the hub.")
+    ] = None
+    device: Annotated[str, Option(metavar="DEVICE", help="auto, cpu, cuda, cuda:1 or mps.")] = (
+        "auto"
+    )
+    dtype: Annotated[
+        Literal["auto", "float32", "bfloat16", "float16"],
+        Option(help="Number format of the weights; auto keeps the checkpoint's."),
+    ] = "auto"
+    trust_remote_code: Annotated[
+        bool, Option("--trust-remote-code", help="Run the Python code that the model brings along.")
+    ] = False
+    offline: Annotated[bool, Option("--offline", help="Use no network.")] = False
+
+    def options(self) -> ModelOptions:
+        """As the engine takes them."""
+        return ModelOptions(
+            model=check_text(self.model, "--model"),
+            revision=check_text(self.revision, "--revision") if self.revision else None,
+            device=check_text(self.device, "--device"),
+            dtype=self.dtype,
+            trust_remote_code=self.trust_remote_code,
+            offline=self.offline,
+        )
+
+
+@dataclass(frozen=True)
+class PromptChoice:
+    """What the model reads."""
+
+    prompt: Annotated[
+        str | None, Option("--prompt", "-p", metavar="TEXT", help="The text to read.")
+    ] = None
+    prompt_file: Annotated[
+        str | None,
+        Option(
+            metavar="FILE",
+            help="Read the prompt from a file; - is standard input.",
+            show_default=False,
+        ),
+    ] = None
+    pair: Annotated[
+        str | None, Option(metavar="TEXT", help="A second sentence, for models that read two.")
+    ] = None
+    decoder_prompt: Annotated[
+        str | None,
+        Option(
+            metavar="TEXT", help="What an encoder-decoder's decoder reads, without start token."
+        ),
+    ] = None
+    chat: Annotated[
+        bool, Option("--chat", help="Put the prompt into the model's chat template.")
+    ] = False
+    special_tokens: Annotated[
+        Literal["auto", "none", "bos"], Option(help="Which special tokens are added.")
+    ] = "auto"
+    truncate: Annotated[
+        Literal["left", "right"] | None,
+        Option(help="Cut a prompt that is too long on this side.", show_default=False),
+    ] = None
+
+    def given(self, model: str) -> PromptInput | None:
+        """What the user asked to read, or the bundled model's own prompt; None where neither is."""
+        text = read_prompt(self.prompt, self.prompt_file)
+        if text is None:
+            text = default_prompt(model)
+        if text is None and self == PromptChoice():
+            return None
+        return PromptInput(
+            text=text or "",
+            pair=self.pair and check_text(self.pair, "--pair"),
+            decoder_text=self.decoder_prompt
+            and check_text(self.decoder_prompt, "--decoder-prompt"),
+            chat=self.chat,
+            special_tokens=self.special_tokens,
+            truncate=self.truncate,
+        )
+
+    def required(self, model: str) -> PromptInput:
+        """As `given`.
+
+        Raises:
+            UserError: there is no text.
+        """
+        prompt = self.given(model)
+        if prompt is None or not prompt.text:
+            raise UserError(
+                "There is no prompt: give one with --prompt TEXT or --prompt-file FILE."
+            )
+        return prompt
+
+
+@dataclass(frozen=True)
+class StackChoice:
+    """Which of an encoder-decoder's three attentions."""
+
+    attention: Annotated[
+        Literal["encoder", "decoder", "cross"] | None,
+        Option(help="Which attention of an encoder-decoder.", show_default=False),
+    ] = None
+
+    @property
+    def stack(self) -> Stack | None:
+        return self.attention
+
+
+def spread(command: Callable[..., int]) -> Callable[..., int]:
+    """`command` with each parameter that is a dataclass replaced by the dataclass's fields."""
+    hints = get_type_hints(command, include_extras=True)
+    groups: dict[str, Any] = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
+    parameters: list[inspect.Parameter] = []
+    for name, parameter in inspect.signature(command).parameters.items():
+        if name in groups:
+            parameters += _field_parameters(groups[name])
+        else:
+            keyword_only = inspect.Parameter.KEYWORD_ONLY
+            parameters.append(parameter.replace(kind=keyword_only, annotation=hints[name]))
+
+    def run(**values: Any) -> int:
+        for name, group in groups.items():
+            values[name] = group(**{field.name: values.pop(field.name) for field in fields(group)})
+        return command(**values)
+
+    run.__name__, run.__doc__ = command.__name__, command.__doc__
+    run.__annotations__ = {one.name: one.annotation for one in parameters}
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return run
+
+
+def _field_parameters(group: Any) -> list[inspect.Parameter]:
+    hints = get_type_hints(group, include_extras=True)
+    return [
+        inspect.Parameter(
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=field.default,
+            annotation=hints[field.name],
+        )
+        for field in fields(group)
+    ]

@@ -1,0 +1,92 @@
+"""How far slow work is, on standard error: a changing line on a terminal, else a few lines."""
+
+import shutil
+import sys
+import time
+from types import TracebackType
+from typing import Self, TextIO
+
+from attntui.core.protocol import Progress
+from attntui.core.tokens import sanitise
+
+TERMINAL_PATIENCE, TERMINAL_INTERVAL = 0.4, 0.1
+"""Seconds before a terminal is told anything, and between two changes: quick work says nothing."""
+SPARSE_INTERVAL = 10.0
+"""Seconds between two lines where there is no terminal."""
+
+
+class ProgressLine:
+    """Shows `Progress`; as a context manager it leaves a clean line behind."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stderr
+        self._terminal = self._stream.isatty()
+        self._next = time.monotonic() + (TERMINAL_PATIENCE if self._terminal else SPARSE_INTERVAL)
+        self._width = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self.clear()
+
+    def __call__(self, progress: Progress) -> None:
+        """Show `progress`, unless something was shown a moment ago."""
+        now = time.monotonic()
+        if now < self._next:
+            return
+        if self._terminal:
+            self._redraw(describe(progress))
+        else:
+            self._print(f"attntui: {describe(progress)}")
+        self._next = now + (TERMINAL_INTERVAL if self._terminal else SPARSE_INTERVAL)
+
+    def say(self, sentence: str) -> None:
+        """A line that stays."""
+        self.clear()
+        self._print(f"attntui: {sanitise(sentence)}")
+
+    def clear(self) -> None:
+        if self._width:
+            self._redraw("")
+            self._stream.write("\r")
+            self._stream.flush()
+            self._width = 0
+
+    def _redraw(self, text: str) -> None:
+        # Blanks instead of an escape sequence: it works on a terminal that knows none.
+        columns = shutil.get_terminal_size().columns - 1
+        text = text[:columns]
+        self._stream.write("\r" + text.ljust(min(self._width, columns)))
+        self._stream.flush()
+        self._width = len(text)
+
+    def _print(self, text: str) -> None:
+        self._stream.write(text + "\n")
+        self._stream.flush()
+
+
+def describe(progress: Progress) -> str:
+    """`reading weights 1.2 of 4.0 GB`, `layer 3 of 12`."""
+    stage, unit = sanitise(progress.stage), progress.unit
+    if unit == "B":
+        done, total = human_bytes(progress.done), human_bytes(progress.total)
+    else:
+        done, total = str(progress.done), str(progress.total)
+    if progress.total:
+        return f"{stage} {done} of {total}"
+    return f"{stage} {done}" if progress.done else stage
+
+
+def human_bytes(count: float) -> str:
+    """`512 B`, `1.5 MB`: powers of 1000, as disks and the hub count."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 999.5:
+            return f"{count:.0f} {unit}" if count >= 99.5 or unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"

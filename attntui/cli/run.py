@@ -1,0 +1,87 @@
+"""From arguments to an exit status: 0, 2 (the user can mend it), 130 (interrupt), 1 (our fault)."""
+
+import contextlib
+import errno
+import io
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+
+from attntui.core.errors import UserError
+from attntui.core.tokens import sanitise
+
+OK, FAULT, USER, INTERRUPT = 0, 1, 2, 130
+BROKEN_PIPE = 128 + signal.SIGPIPE
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Do what `arguments` say. Every fault is one sentence on standard error, never a traceback."""
+    _prepare_streams()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _leave)
+    try:
+        status = _run(arguments)
+        sys.stdout.flush()
+        return status
+    except UserError as error:
+        return _say(str(error), USER)
+    except KeyboardInterrupt:
+        # An impatient second one must not change the exit status.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        return INTERRUPT
+    except Exception as error:
+        code = error.errno if isinstance(error, OSError) else None
+        if code == errno.EPIPE:
+            _drop_output()
+            return BROKEN_PIPE  # Whoever read us has seen enough.
+        if code == errno.ENOSPC:
+            _drop_output()
+            return _say("Standard output cannot be written: No space left on device.", USER)
+        from attntui.cli.faults import report
+
+        return _say(report(error), FAULT)
+
+
+def _run(arguments: Sequence[str]) -> int:
+    import typer
+
+    from attntui.cli.app import app
+
+    # Not `app()`, which has ways of its own with interrupts and broken pipes.
+    command = typer.main.get_command(app)
+    try:
+        with command.make_context("attntui", list(arguments)) as context:
+            return command.invoke(context) or OK
+    except typer.Exit as leave:
+        return leave.exit_code
+    except typer.TyperException as error:
+        raise UserError(error.format_message()) from error
+
+
+def _prepare_streams() -> None:
+    """Open what is closed (`>&-`), and let a locale that lacks a character not end the program."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: PTH123
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _drop_output() -> None:
+    """Forget what could not be written: Python would try again at exit, and complain."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _say(sentence: str, status: int) -> int:
+    print(f"attntui: {sanitise(sentence)}", file=sys.stderr)
+    return status
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    """End in order, so that files and the engine are cleaned up on the way."""
+    raise SystemExit(128 + number)

@@ -1,0 +1,66 @@
+"""Which tower, layers and heads of a run are exported."""
+
+from dataclasses import dataclass
+
+from attntui.cli.selection import Selection, choose, describe
+from attntui.core.errors import UserError
+from attntui.core.protocol import ModelInfo, RunInfo, Stack, StackInfo, Token
+
+
+@dataclass(frozen=True)
+class Tower:
+    """A stack of a run with the chosen `layers` and `heads`, and what must be said about them."""
+
+    stack: StackInfo
+    queries: tuple[Token, ...]
+    keys: tuple[Token, ...]
+    layers: list[int]
+    heads: list[int]
+    remarks: tuple[str, ...]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(queries, keys)."""
+        return len(self.queries), len(self.keys)
+
+    def has(self, layer: int, head: int) -> bool:
+        return head < self.stack.layers[layer].heads
+
+
+def choose_tower(
+    model: ModelInfo, run: RunInfo, wanted: Stack | None, layers: Selection, heads: Selection
+) -> Tower:
+    """What the user chose, checked against what the run has.
+
+    Raises:
+        UserError: no such stack, layer or head, or a chosen layer has no attention.
+    """
+    stack = _choose_stack(model, run, wanted)
+    remarks = []
+    numbers = choose(layers, len(stack.layers), "layer", model.name)
+    silent = [number for number in numbers if not stack.layers[number].heads]
+    if silent and layers is not None:
+        raise UserError(f"Layer {describe(silent)} of {model.name} has no attention.")
+    if silent:
+        remarks.append(f"layers without attention are left out: {describe(silent)}.")
+        numbers = [number for number in numbers if number not in silent]
+    counts = [stack.layers[number].heads for number in numbers]
+    owner = model.name if layers is None else f"layer {describe(numbers)} of {model.name}"
+    chosen = choose(heads, max(counts, default=0), "head", owner)
+    if chosen and min(counts) <= chosen[-1]:
+        remarks.append("some layers have fewer heads than others: what they lack is NaN.")
+    sides = {side.name: side.tokens for side in run.sides}
+    return Tower(stack, sides[stack.queries], sides[stack.keys], numbers, chosen, tuple(remarks))
+
+
+def _choose_stack(model: ModelInfo, run: RunInfo, wanted: Stack | None) -> StackInfo:
+    if wanted is None:
+        return run.stacks[0]
+    found = next((stack for stack in run.stacks if stack.name == wanted), None)
+    if found is None:
+        names = ", ".join(stack.name for stack in run.stacks)
+        raise UserError(
+            f"{model.name} has no {wanted} attention"
+            + (f"; it has {names}." if len(run.stacks) > 1 else ": leave out --attention.")
+        )
+    return found

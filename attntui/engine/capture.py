@@ -1,0 +1,251 @@
+"""Recording attention where every transformers model computes it.
+
+transformers lets a program register an attention function and a mask function under a name. Ours
+note each call's q, k, v (after rotary embedding, key and value heads not repeated), scaling, mask,
+soft cap, learned sinks and position bias, and hand the work to `kernels.attend`. Registering only
+the first would be silently wrong: without a mask function of the same name, models pass no mask at
+all, and windows, chunks and padding vanish.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+from transformers import (
+    AttentionInterface,
+    AttentionMaskInterface,
+    PreTrainedConfig,
+    PreTrainedModel,
+)
+
+from attntui.core.errors import UserError
+from attntui.engine.kernels import attend, reference
+from attntui.engine.masks import Mask, as_mask, lazy_mask
+
+NAME = "attntui"
+"""transformers gives a meaning to a slash and to the names of its own kernels inside a name."""
+
+EAGER_ONLY = {
+    **dict.fromkeys(
+        (
+            "axk2",
+            "deepseek_v32",
+            "dots3_note",
+            "glm5_next",
+            "glm_moe_dsa",
+            "hy_v4",
+            "minimax_m3_vl",
+            "mistral_large4",
+        ),
+        "it selects keys by an index, which only its eager attention merges into the mask",
+    ),
+    "diffllama": "it calls its attention twice in a layer",
+    "doge": "it merges its mask with learned weights",
+    "inkling2": "its sinks depend on the query",
+    "diffusion_gemma": "it builds its masks for known kernels only",
+    "t5gemma2": "its decoder merges self- and cross-attention into one",
+}
+"""Families that use the interface in a way that a registered function cannot record exactly."""
+
+NOT_A_MATRIX = {
+    "rwkv": "it has no softmax attention",
+    "longformer": "its attention is windows, not a matrix",
+    "led": "its encoder's attention is windows, not a matrix",
+    "longt5": "its encoder's attention is blocks, not a matrix",
+    "bigbird_pegasus": "its encoder's attention is sparse blocks, not a matrix",
+    "reformer": "its attention is hashed chunks, not a matrix",
+    "funnel": "its layers pool the tokens",
+    "canine": "its layers pool the characters",
+    "perceiver": "its queries are no tokens",
+    "nystromformer": "its attention is an approximation, not a matrix",
+    "yoso": "its attention is an approximation, not a matrix",
+    "prophetnet": "its decoder attends in several streams",
+    "fnet": "it has no attention",
+}
+"""Families whose attention is no tokens x tokens matrix even in eager mode."""
+
+
+def checked_rows(queries: int) -> list[int]:
+    """The rows of which the kernel's own output is kept: the first, the middle and the last."""
+    return sorted({0, queries // 2, queries - 1})
+
+
+@dataclass(eq=False, repr=False)
+class Call:
+    """One recorded call of the attention function; its tensors are the model's own if possible."""
+
+    query: Tensor  # (1, heads, queries, size)
+    key: Tensor  # (1, key heads, keys, size)
+    value: Tensor  # (1, key heads, keys, value size)
+    mask: Mask
+    scaling: float
+    softcap: float | None = None
+    sinks: Tensor | None = None  # (heads)
+    bias: Tensor | None = None  # (1, heads, queries, keys), shared by the layers of a stack
+    name: str = ""
+    cross: bool = False
+    output: Tensor | None = None  # (checked rows, heads, value size), see `checked_rows`
+
+    @property
+    def groups(self) -> int:
+        """How many query heads share a key head."""
+        return self.query.shape[1] // self.key.shape[1]
+
+    def tensors(self) -> list[Tensor]:
+        """Everything kept."""
+        kept = (self.query, self.key, self.value, self.sinks, self.bias, self.output)
+        return [tensor for tensor in kept if tensor is not None]
+
+
+class Recorder:
+    """The calls of one forward, in order.
+
+    With `as_eager`, the model goes on with outputs rounded as its eager attention rounds them.
+    """
+
+    def __init__(self, model: nn.Module, as_eager: bool = False) -> None:
+        self.calls: list[Call] = []
+        self.as_eager = as_eager
+        self._names = {id(module): name for name, module in model.named_modules()}
+
+    def add(self, module: nn.Module, call: Call, output: Tensor) -> None:
+        """Keep a call and the checked rows of its output (1, queries, heads, value size)."""
+        if call.query.shape[0] != 1:
+            raise UserError("this model runs attention on several sequences at once; not supported")
+        call.name = self._names.get(id(module), type(module).__name__)
+        call.cross = bool(getattr(module, "is_cross_attention", False))
+        call.query, call.key, call.value = _own(call.query, call.key, call.value)
+        call.output = output[0, checked_rows(call.query.shape[2])]
+        self.calls.append(call)
+
+
+_recorder: ContextVar[Recorder | None] = ContextVar("recorder", default=None)
+
+
+@contextmanager
+def recording(model: nn.Module, as_eager: bool = False) -> Iterator[Recorder]:
+    """Record the calls of the forward passes inside."""
+    recorder = Recorder(model, as_eager)
+    token = _recorder.set(recorder)
+    try:
+        yield recorder
+    finally:
+        _recorder.reset(token)
+
+
+def attention(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Mask | Tensor | None = None,
+    scaling: float | None = None,
+    softcap: float | None = None,
+    s_aux: Tensor | None = None,
+    position_bias: Tensor | None = None,
+    **kwargs: Any,
+) -> tuple[Tensor, None]:
+    """The function registered with transformers: output (1, queries, heads, size), no weights.
+
+    Raises:
+        UserError: the call selects keys in a way that the mask does not say.
+    """
+    if any(kwargs.get(name) is not None for name in ("indices", "block_indices", "sinks")):
+        raise UserError(
+            "this model selects keys outside its mask; its attention cannot be recorded"
+        )
+    if position_bias is not None and not bool(position_bias.any()):
+        position_bias = None  # T5's cross-attention: all zero, as large as all heads together
+    call = Call(
+        query,
+        key,
+        value,
+        as_mask(attention_mask, query.shape[2], key.shape[2], query.device),
+        query.shape[-1] ** -0.5 if scaling is None else float(scaling),
+        softcap,
+        s_aux,
+        position_bias,
+    )
+    output = attend(call)
+    if recorder := _recorder.get():
+        recorder.add(module, call, output)
+        if recorder.as_eager:
+            output = reference(call)
+    return output, None
+
+
+AttentionInterface.register(NAME, attention)
+AttentionMaskInterface.register(NAME, lazy_mask)
+
+
+def family(model_class: type) -> str:
+    """The name of a transformers family, such as `gpt2`: its module's folder."""
+    parts = model_class.__module__.split(".")
+    return parts[-2] if len(parts) > 1 else parts[0]
+
+
+def can_capture(model_class: type) -> bool:
+    """Whether a model class routes all its attention through the interface, before loading it.
+
+    A class that does not would compute wrong logits under a custom name (bloom, mpt, codegen,
+    xglm), or fail with a KeyError (gptj, falcon): it must be loaded with eager attention.
+    """
+    can_set = getattr(model_class, "_can_set_attn_implementation", lambda: False)
+    return family(model_class) not in EAGER_ONLY and bool(can_set())
+
+
+def check_family(model_class: type, config: PreTrainedConfig) -> None:
+    """Refuse a family that has no tokens x tokens weights, before its own weights are read.
+
+    Raises:
+        UserError: says why.
+    """
+    name = family(model_class)
+    if name == "big_bird" and getattr(config, "attention_type", "") == "block_sparse":
+        raise UserError(
+            "big_bird: its attention is sparse blocks, not a matrix, unless its config's"
+            " attention_type is original_full."
+        )
+    if name in NOT_A_MATRIX:
+        raise UserError(f"{name}: {NOT_A_MATRIX[name]}; choose another model.")
+
+
+def attach(model: PreTrainedModel) -> None:
+    """Make a loaded model use our function, where its class allows.
+
+    Raises:
+        UserError: the model has no attention, or none that is a matrix of tokens.
+    """
+    name = family(type(model))
+    check_family(type(model), model.config)
+    if not any("attention" in type(module).__name__.lower() for module in model.modules()):
+        raise UserError(f"{name}: this model has no attention; choose another model.")
+    if can_capture(type(model)):
+        model.set_attn_implementation(NAME)
+
+
+def storage_bytes(tensors: list[Tensor]) -> int:
+    """The memory that tensors hold, shared storage counted once."""
+    storages = {tensor.untyped_storage().data_ptr(): tensor for tensor in tensors}
+    return sum(tensor.untyped_storage().nbytes() for tensor in storages.values())
+
+
+def _own(*tensors: Tensor) -> list[Tensor]:
+    """The tensors, copied where keeping a view would keep a much larger storage alive.
+
+    GPT-2's q, k and v are views that fill their storage together and stay as they are; GPT-NeoX's
+    v is a third of a storage of which the rest is not recorded.
+    """
+    used: dict[int, int] = {}
+    for tensor in tensors:
+        at = tensor.untyped_storage().data_ptr()
+        used[at] = used.get(at, 0) + tensor.numel() * tensor.element_size()
+    return [
+        tensor.clone()
+        if tensor.untyped_storage().nbytes() > 1.1 * used[tensor.untyped_storage().data_ptr()]
+        else tensor
+        for tensor in tensors
+    ]

@@ -1,0 +1,138 @@
+"""Devices: which one to use, what it is called, how much memory is free and held."""
+
+import ctypes
+import gc
+import os
+from pathlib import Path
+
+import torch
+
+from attntui.core.errors import UserError
+from attntui.core.tokens import sanitise
+
+
+def choose(name: str) -> torch.device:
+    """The device of an option: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
+
+    Raises:
+        UserError: there is no such device here.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return _roomiest()
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UserError(
+            f"The device '{sanitise(name)}' is unknown: use auto, cpu, cuda, cuda:1 or mps."
+        ) from None
+    if device.type == "cuda":
+        return _cuda(device)
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise UserError("There is no Apple GPU here: use --device cpu, or auto.")
+    if device.type not in {"cpu", "mps"}:
+        raise UserError(f"attntui runs on cpu, cuda and mps, not on '{device.type}'.")
+    return torch.device(device.type)
+
+
+def _cuda(device: torch.device) -> torch.device:
+    if not torch.cuda.is_available():
+        why = "no GPU is visible" if torch.version.cuda else "this PyTorch has no CUDA"
+        raise UserError(f"There is no CUDA device: {why}. Use --device cpu, or auto.")
+    if device.index is None:
+        return _roomiest()
+    count = torch.cuda.device_count()
+    if device.index >= count:
+        there = "cuda:0" if count == 1 else f"cuda:0 to cuda:{count - 1}"
+        raise UserError(f"There is no device {device}: {there} can be seen from here.")
+    return device
+
+
+def _roomiest() -> torch.device:
+    """The visible CUDA device with the most free memory."""
+    devices = [torch.device("cuda", index) for index in range(torch.cuda.device_count())]
+    return max(devices, key=lambda device: free(device) or 0)
+
+
+def title(device: torch.device) -> str:
+    """A device's name for people: `NVIDIA H200`, `CPU, 16 threads`."""
+    if device.type == "cuda":
+        return sanitise(torch.cuda.get_device_name(device))
+    if device.type == "mps":
+        return "Apple GPU"
+    return f"CPU, {torch.get_num_threads()} threads"
+
+
+def held(device: torch.device) -> int:
+    """Bytes the engine holds: reserved on a GPU, resident in the process on a CPU."""
+    if device.type == "cuda":
+        return torch.cuda.memory_reserved(device)
+    if device.type == "mps":
+        return torch.mps.driver_allocated_memory()
+    return resident()
+
+
+def free(device: torch.device) -> int | None:
+    """Bytes that could still be taken on a device; None where nobody tells."""
+    if device.type == "cuda":
+        free_now, _ = torch.cuda.mem_get_info(device)
+        return free_now + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return available()
+
+
+def resident() -> int:
+    """Resident bytes of this process (Linux: now; elsewhere: the largest so far)."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes on macOS
+
+
+def available() -> int | None:
+    """Bytes of memory this process could still take: the machine's, or its container's if less."""
+    found = [size for size in (_machine_available(), _container_available()) if size is not None]
+    return min(found, default=None)
+
+
+def _machine_available() -> int | None:
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        fields = dict(line.split(":", 1) for line in lines)
+        return int(fields["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError, ValueError):
+        pass
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError):
+        return None
+
+
+def _container_available() -> int | None:
+    """What a version 2 control group still allows; page cache counts as free."""
+    group = Path("/sys/fs/cgroup")
+    try:
+        limit = (group / "memory.max").read_text().strip()
+        if limit == "max":
+            return None
+        statistics = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+        used = int((group / "memory.current").read_text())
+        return int(limit) - used + int(statistics.get("inactive_file", 0))
+    except (OSError, ValueError):
+        return None
+
+
+def release() -> None:
+    """Give back memory that nothing refers to any more."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    if torch.backends.mps.is_available():
+        torch.mps.empty_cache()
+    try:
+        ctypes.CDLL(None).malloc_trim(0)  # glibc keeps freed pages otherwise
+    except (AttributeError, OSError):
+        pass

@@ -1,0 +1,147 @@
+"""One layer's attention weights, as exact float32 rows on demand."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+import torch
+from torch import Tensor
+
+from attntui.core.protocol import LayerInfo
+from attntui.engine.capture import Call
+from attntui.engine.masks import allowed
+
+TILE_WEIGHTS = 2**24
+"""Weights in a tile of rows over all heads: 64 MB in float32."""
+
+
+class Layer(Protocol):
+    """A layer's attention: heads x queries x keys weights, of which rows can be had."""
+
+    info: LayerInfo
+    queries: int
+    keys: int
+    causal: bool
+    """Whether the first query cannot see the second key."""
+    learned_sink: bool
+
+    def rows(self, start: int, stop: int, heads: slice | None = None) -> Tensor:
+        """(heads, rows, keys) float32. Rows sum to 1, or to less by a learned sink's weight."""
+
+    def sinks(self, start: int, stop: int, heads: slice | None = None) -> Tensor | None:
+        """(heads, rows) float32: the weight of the learned sink, None where there is none."""
+
+    def allowed(self, start: int, stop: int) -> Tensor:
+        """(rows, keys) bool: what the mask lets at least one head see."""
+
+
+@dataclass(eq=False, repr=False)
+class RecordedLayer:
+    """Weights recomputed from a recorded call."""
+
+    call: Call
+    info: LayerInfo = field(init=False)
+
+    def __post_init__(self) -> None:
+        call = self.call
+        self.info = LayerInfo(call.query.shape[1], call.mask.kind, call.key.shape[1])
+        self.queries, self.keys = call.query.shape[2], call.key.shape[2]
+        self.causal = call.mask.causal
+        self.learned_sink = call.sinks is not None
+
+    def rows(self, start: int, stop: int, heads: slice | None = None) -> Tensor:
+        """See `Layer`."""
+        return self._weights(start, stop, heads)[..., : self.keys]
+
+    def sinks(self, start: int, stop: int, heads: slice | None = None) -> Tensor | None:
+        """See `Layer`."""
+        return self._weights(start, stop, heads)[..., -1] if self.learned_sink else None
+
+    def allowed(self, start: int, stop: int) -> Tensor:
+        """See `Layer`."""
+        rows = allowed(self.call.mask.rows(start, stop)).any(0)
+        return rows.expand(stop - start, self.keys)
+
+    def output(self, weights: Tensor) -> Tensor:
+        """(heads, value size) float32: a row's weights (heads, keys) times v."""
+        value = self.call.value[0].float()
+        grouped = weights.reshape(len(value), -1, self.keys) @ value
+        return grouped.flatten(0, 1)
+
+    def _weights(self, start: int, stop: int, heads: slice | None) -> Tensor:
+        """(heads, rows, keys), with one column more where there is a learned sink."""
+        call, heads = self.call, heads or slice(0, self.info.heads)
+        scores = self._products(start, stop, heads) * call.scaling
+        if call.softcap is not None:
+            scores = torch.tanh(scores / call.softcap) * call.softcap
+        if call.bias is not None:
+            bias = call.bias[0] if call.bias.shape[1] == 1 else call.bias[0, heads]
+            scores = scores + bias[:, start:stop].float()
+        mask = call.mask.rows(start, stop)
+        mask = mask if len(mask) == 1 else mask[heads]
+        if mask.dtype != torch.bool:
+            scores = scores + mask.float()
+        visible = allowed(mask)
+        scores = scores.masked_fill(~visible, torch.finfo(torch.float32).min)
+        if call.sinks is not None:
+            sinks = call.sinks[heads].float().reshape(-1, 1, 1).expand(-1, stop - start, 1)
+            scores = torch.cat([scores, sinks], dim=-1)
+        weights = torch.softmax(scores, dim=-1)
+        weights[..., : self.keys] *= visible  # a row that may see nothing is blank, not uniform
+        return weights
+
+    def _products(self, start: int, stop: int, heads: slice) -> Tensor:
+        """q · k (heads, rows, keys) float32; whole groups share their key head without a copy."""
+        query, key = self.call.query[0, heads, start:stop].float(), self.call.key[0]
+        groups = self.call.groups
+        if heads.start % groups == 0 and heads.stop % groups == 0:
+            key = key[heads.start // groups : heads.stop // groups].float()
+            shared = query.reshape(len(key), groups * (stop - start), query.shape[-1])
+            return (shared @ key.transpose(1, 2)).reshape(len(query), stop - start, self.keys)
+        own = torch.arange(heads.start, heads.stop, device=key.device) // groups
+        return query @ key[own].float().transpose(1, 2)
+
+
+@dataclass(eq=False, repr=False)
+class DenseLayer:
+    """Weights as an eager model returned them: (heads, queries, keys)."""
+
+    weights: Tensor
+    kind: Literal["full", "sliding", "chunked"] = "full"
+    info: LayerInfo = field(init=False)
+    learned_sink: bool = False
+
+    def __post_init__(self) -> None:
+        heads, self.queries, self.keys = self.weights.shape
+        self.info = LayerInfo(heads, self.kind, heads)
+        self.causal = self.keys > 1 and not bool(self.weights[:, 0, 1:].any())
+
+    def rows(self, start: int, stop: int, heads: slice | None = None) -> Tensor:
+        """See `Layer`."""
+        return self.weights[heads or slice(None), start:stop].float()
+
+    def sinks(self, start: int, stop: int, heads: slice | None = None) -> Tensor | None:
+        """See `Layer`."""
+        return None
+
+    def allowed(self, start: int, stop: int) -> Tensor:
+        """See `Layer`. The mask is not known: a key that no head gives weight counts as hidden."""
+        return (self.weights[:, start:stop] > 0).any(0)
+
+
+def tiles(layer: Layer, heads: int) -> Iterator[tuple[int, int]]:
+    """Ranges of rows whose weights over `heads` heads fill at most a tile."""
+    step = max(1, TILE_WEIGHTS // max(1, heads * layer.keys))
+    for start in range(0, layer.queries, step):
+        yield start, min(start + step, layer.queries)
+
+
+def column(layer: Layer, key: int, heads: slice) -> Tensor:
+    """(heads, queries) float32: what every query gives one key."""
+    ranges = tiles(layer, heads.stop - heads.start)
+    return torch.cat([layer.rows(*rows, heads)[..., key] for rows in ranges], dim=1)
+
+
+def cell(layer: Layer, query: int, key: int) -> Tensor:
+    """(heads) float32: what every head gives one cell."""
+    return layer.rows(query, query + 1)[:, 0, key]

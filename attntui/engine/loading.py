@@ -1,0 +1,252 @@
+"""From options to a model ready to run.
+
+What can be refused is refused before any weight is read: unknown ids, types and devices, damaged
+files, too little memory.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig
+from transformers.tokenization_utils_base import PreTrainedTokenizerBase
+from transformers.utils import logging
+
+from attntui.core.errors import UserError
+from attntui.core.protocol import ModelInfo, ModelOptions, PromptInput
+from attntui.core.tokens import sanitise
+from attntui.engine import (
+    architecture,
+    capture,
+    devices,
+    encoding,
+    hub,
+    positions,
+    precision,
+    refusals,
+    trust,
+    weights,
+)
+from attntui.engine.download import Bar
+from attntui.engine.finite import all_finite
+from attntui.engine.model import Cancelled, LoadedModel, Work
+
+CHECK_PROMPT = "The quick brown fox jumps over the lazy dog."
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that is known of a model before its weights are read."""
+
+    options: ModelOptions
+    source: hub.Source
+    config: PreTrainedConfig
+    architecture: architecture.Architecture
+    tokenizer: PreTrainedTokenizerBase
+    weights: weights.Weights
+    device: torch.device
+
+    @property
+    def quantised(self) -> bool:
+        return getattr(self.config, "quantization_config", None) is not None
+
+
+def prepare(options: ModelOptions, work: Work) -> Plan:
+    """Find and check a model, and fetch it where it is not here.
+
+    Raises:
+        UserError: it cannot be loaded, and why.
+        Cancelled: the call was given up.
+    """
+    precision.check(options.dtype)
+    device = devices.choose(options.device)
+    source = hub.locate(options, work)
+    found = weights.inspect(source.folder, options.model)
+    config, remote = _read_config(source, options)
+    if remote:
+        chosen = architecture.choose_remote(config, source, source.revision)
+    else:
+        chosen = architecture.choose(config, source)
+    work.check_cancel()
+    tokenizer = _read_tokenizer(source, options)
+    return Plan(options, source, config, chosen, tokenizer, found, device)
+
+
+def load(plan: Plan, work: Work) -> tuple[LoadedModel, ModelInfo]:
+    """Read the weights, check the capture on a short prompt, and describe the model.
+
+    Raises:
+        UserError: it does not fit, its weights do not fit its config, or it has no attention.
+        Cancelled: the call was given up.
+    """
+    options, chosen = plan.options, plan.architecture
+    dtype, note = precision.choose(options.dtype, plan.config, plan.weights, plan.device)
+    if not plan.quantised:
+        precision.check_room(plan.weights, dtype, plan.device, options.model)
+    kind: Literal["interface", "eager"] = (
+        "interface" if capture.can_capture(chosen.model_class) else "eager"
+    )
+    model, told = _read_weights(plan, dtype, "attntui" if kind == "interface" else "eager", work)
+    model.eval().requires_grad_(False)
+    loaded = LoadedModel(
+        model=model,
+        tokenizer=plan.tokenizer,
+        options=options,
+        device=plan.device,
+        dtype=model.dtype if plan.quantised else dtype,
+        capture=kind,
+        predicts=chosen.predicts,
+        notes=[each for each in (*plan.source.notes, chosen.note, note) if each],
+    )
+    if plan.weights.pickled:
+        loaded.notes.append("The weights are a pickle (.bin), read with weights_only.")
+    _note_missing(loaded, told)
+    _note_not_finite(loaded, work)
+    capture.attach(model)
+    work.progress("checking attention")
+    prompt = PromptInput(text=CHECK_PROMPT, truncate="right")
+    loaded.self_check, loaded.stacks = trust.self_check(loaded, encoding.encode(loaded, prompt))
+    _check_causal(loaded)
+    return loaded, describe(loaded, plan.source)
+
+
+def describe(loaded: LoadedModel, source: hub.Source) -> ModelInfo:
+    """A loaded model in the words the screen shows; hostile text made safe."""
+    model, tokenizer = loaded.model, loaded.tokenizer
+    return ModelInfo(
+        name=sanitise(source.name),
+        revision=source.revision,
+        architecture=sanitise(type(model).__name__),
+        model_type=sanitise(str(model.config.model_type)),
+        parameters=model.num_parameters(),
+        device=str(loaded.device),
+        device_name=devices.title(loaded.device),
+        dtype=str(loaded.dtype).removeprefix("torch."),
+        capture=loaded.capture,
+        predicts=loaded.predicts,
+        mask_token=tokenizer.mask_token if loaded.predicts == "masked" else None,
+        max_positions=positions.limit(model).count,
+        stacks=loaded.stacks,
+        self_check=loaded.self_check,
+        notes=tuple(sanitise(note) for note in loaded.notes),
+    )
+
+
+def _from(source: hub.Source, options: ModelOptions) -> dict[str, Any]:
+    """What every `from_pretrained` is told: which files, from here alone.
+
+    `trust_remote_code` left to its default would ask a question on standard input.
+    """
+    return {
+        "pretrained_model_name_or_path": source.reference,
+        "revision": source.revision,
+        "local_files_only": options.offline or not options.trust_remote_code,
+        "trust_remote_code": options.trust_remote_code,
+    }
+
+
+def _read_config(source: hub.Source, options: ModelOptions) -> tuple[PreTrainedConfig, bool]:
+    """The config, and whether the model's own code is to be used."""
+    try:
+        raw = json.loads((source.folder / "config.json").read_bytes())
+        model_type, own_code = raw.get("model_type"), bool(raw.get("auto_map"))
+    except (ValueError, AttributeError):
+        raise UserError(
+            f"The config.json of {sanitise(source.name)} is damaged: download it again."
+        ) from None
+    if own_code and not options.trust_remote_code and not architecture.is_known(model_type):
+        raise refusals.remote_code(source.name)
+    if not own_code and not architecture.is_known(model_type):
+        raise refusals.unknown_architecture(str(model_type), source.name)
+    try:
+        config = AutoConfig.from_pretrained(**_from(source, options))
+    except Exception as error:
+        raise refusals.of_config(error, source.name) from error
+    return config, own_code and options.trust_remote_code
+
+
+def _read_tokenizer(source: hub.Source, options: ModelOptions) -> PreTrainedTokenizerBase:
+    try:
+        return AutoTokenizer.from_pretrained(**_from(source, options))
+    except Exception as error:
+        raise refusals.of_tokenizer(error, source.name, source.folder) from error
+
+
+def _read_weights(
+    plan: Plan, dtype: torch.dtype, attention: str, work: Work
+) -> tuple[Any, dict[str, Any]]:
+    """The model on its device, and what transformers tells of the loading."""
+    quantised: dict[str, Any] = {"device_map": {"": plan.device}} if plan.quantised else {}
+    previous = logging.set_tqdm_hook(_bars(work))
+    try:
+        model, told = plan.architecture.loader.from_pretrained(
+            **_from(plan.source, plan.options),
+            **quantised,
+            config=plan.config,
+            dtype="auto" if plan.quantised else dtype,
+            attn_implementation=attention,
+            use_safetensors=not plan.weights.pickled,
+            weights_only=True,
+            output_loading_info=True,
+        )
+    except (Cancelled, UserError, MemoryError):
+        raise
+    except Exception as error:
+        raise refusals.of_load(error, plan.source.name) from error
+    finally:
+        logging.set_tqdm_hook(previous)
+    work.check_cancel()
+    if not plan.quantised and plan.device.type != "cpu":
+        work.progress(f"moving to {plan.device}")
+        model = model.to(plan.device)
+    return model, told
+
+
+def _bars(work: Work) -> Any:
+    """A hook that turns transformers' "Loading weights" bar into progress."""
+
+    def tell(bar: Bar) -> None:
+        work.check_cancel()
+        work.progress("loading weights", int(bar.n), int(bar.total))
+
+    return lambda factory, args, options: Bar(*args, tell=tell, **options)
+
+
+def _note_missing(loaded: LoadedModel, told: dict[str, Any]) -> None:
+    """Weights that the checkpoint lacks are random: say so, and show nothing they speak for."""
+    missing = sorted(name for name in told.get("missing_keys", ()) if "pooler" not in name)
+    prefix = f"{loaded.model.base_model_prefix}."
+    whole = loaded.model.base_model is loaded.model
+    body = [name for name in missing if whole or name.startswith(prefix)]
+    if body:
+        loaded.notes.append(
+            f"Not in the checkpoint and so random: {_some(body)}. This is not the trained model."
+        )
+    if len(missing) > len(body) and loaded.predicts is not None:
+        loaded.predicts = None
+        loaded.notes.append("The checkpoint has no trained output head: no predictions are shown.")
+
+
+def _check_causal(loaded: LoadedModel) -> None:
+    """A model that sees the next token predicts nothing by naming it (XLNet, BERT as a decoder)."""
+    if loaded.predicts == "next" and not any(stack.causal for stack in loaded.stacks):
+        loaded.predicts = None
+        loaded.notes.append("It reads the text both ways, so it predicts no next token.")
+
+
+def _note_not_finite(loaded: LoadedModel, work: Work) -> None:
+    bad = []
+    for name, parameter in loaded.model.named_parameters():
+        work.check_cancel()
+        if not parameter.is_floating_point() or parameter.itemsize < 2:
+            continue
+        if not all_finite(parameter):
+            bad.append(name)
+    if bad:
+        loaded.notes.append(f"These weights hold NaN or infinity: {_some(bad)}.")
+
+
+def _some(names: list[str]) -> str:
+    """The first of some names, and how many more."""
+    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"

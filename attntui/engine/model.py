@@ -1,0 +1,53 @@
+"""A loaded model and an encoded prompt: what loading gives to tracing."""
+
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+import torch
+from transformers import PreTrainedModel
+from transformers.tokenization_utils_base import PreTrainedTokenizerBase
+
+from attntui.core.protocol import ModelOptions, SideInfo, StackInfo
+
+
+class Cancelled(Exception):
+    """The call was given up; raised by `check_cancel` inside running work."""
+
+
+class Work(Protocol):
+    """What slow work reports to, and asks whether to go on (`server.Job`)."""
+
+    def check_cancel(self) -> None:
+        """
+        Raises:
+            Cancelled: the call was given up.
+        """
+
+    def progress(self, stage: str, done: int = 0, total: int = 0, unit: str = "") -> None:
+        """Tell how far the work is; `total` 0 is unknown, `unit` "B" is bytes."""
+
+
+@dataclass
+class LoadedModel:
+    """A model ready to run: evaluated, without gradients, on its device."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    options: ModelOptions
+    device: torch.device
+    dtype: torch.dtype
+    capture: Literal["interface", "eager"]
+    predicts: Literal["next", "masked", "classes"] | None
+    stacks: tuple[StackInfo, ...] = ()
+    self_check: float | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Encoded:
+    """A prompt as the keyword arguments of `model(**inputs)`: batch 1, no padding."""
+
+    inputs: dict[str, torch.Tensor]
+    sides: tuple[SideInfo, ...]
+    truncated: int = 0
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,89 @@
+"""Tokens as text: bytes put back together, spaces kept, halves of characters in hex.
+
+A tokenizer's own spelling differs by family: `Ġthe` (byte-level BPE), `▁the` (SentencePiece),
+`<0xE3>` (byte fallback), `##ing` (WordPiece, kept: it says that a word goes on).
+"""
+
+import re
+from collections.abc import Callable, Sequence
+
+from transformers.tokenization_utils_base import PreTrainedTokenizerBase
+
+from attntui.core.tokens import show_bytes, whole_text
+
+_FALLBACK = re.compile(r"<0x([0-9A-F]{2})>")
+_LONE = re.compile("[\udc80-\udcff]+")
+
+
+def texts(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> list[str]:
+    """The text of each token; every one can be written as UTF-8."""
+    spell = _speller(tokenizer)
+    added = tokenizer.added_tokens_decoder
+    names = tokenizer.convert_ids_to_tokens(list(ids))
+    found = []
+    for token, name in zip(ids, names, strict=True):
+        if token in added:
+            found.append(whole_text(added[token].content))
+        elif name is None:
+            found.append(f"⟨token {token}⟩")
+        elif isinstance(name, bytes):  # tiktoken's
+            found.append(from_bytes(name))
+        else:
+            found.append(whole_text(spell(name)))
+    return found
+
+
+def from_bytes(data: bytes) -> str:
+    """Bytes as text, those of no whole character in hex: `⟨E3 81⟩`."""
+    text = data.decode("utf-8", "surrogateescape")
+    return _LONE.sub(lambda half: show_bytes(half[0].encode("utf-8", "surrogateescape")), text)
+
+
+def is_byte_level(tokenizer: PreTrainedTokenizerBase) -> bool:
+    """Whether a tokenizer's vocabulary is spelt in the byte alphabet of GPT-2."""
+    if hasattr(tokenizer, "byte_decoder"):
+        return True
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    return "ByteLevel" in f"{getattr(backend, 'decoder', None)!r}"
+
+
+def _speller(tokenizer: PreTrainedTokenizerBase) -> Callable[[str], str]:
+    if is_byte_level(tokenizer):
+        return _spell_byte_level
+    if hasattr(tokenizer, "_utf_vocab_size"):  # ByT5 and its kin: one character, one byte
+        return _spell_byte
+    return _spell_pieces
+
+
+def _byte_alphabet() -> dict[str, int]:
+    """GPT-2's byte alphabet: printable bytes stand for themselves, the others for U+0100 and up.
+
+    Source: `bytes_to_unicode` in https://github.com/openai/gpt-2/blob/master/src/encoder.py
+    """
+    printable = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
+    others = [byte for byte in range(256) if byte not in printable]
+    return {chr(byte): byte for byte in printable} | {
+        chr(0x100 + at): byte for at, byte in enumerate(others)
+    }
+
+
+_ALPHABET = _byte_alphabet()
+
+
+def _spell_byte_level(name: str) -> str:
+    if any(char not in _ALPHABET for char in name):
+        return name
+    return from_bytes(bytes(_ALPHABET[char] for char in name))
+
+
+def _spell_byte(name: str) -> str:
+    return from_bytes(bytes([ord(name)])) if len(name) == 1 and ord(name) < 256 else name
+
+
+def _spell_pieces(name: str) -> str:
+    fallback = _FALLBACK.fullmatch(name)
+    if fallback:
+        return from_bytes(bytes([int(fallback[1], 16)]))
+    if name.endswith("</w>"):
+        name = f"{name.removesuffix('</w>')} "
+    return name.replace("▁", " ")

@@ -1,0 +1,197 @@
+"""The engine's loop: one request at a time, each answered exactly once, cancel at any time.
+
+The main thread works. A reader thread takes requests from the pipe, carries out `Cancel`, and ends
+the process when the input closes: a lost terminal never leaves a model on a GPU. Nothing here
+imports torch, so `Hello` is out before that begins.
+"""
+
+import faulthandler
+import os
+import platform
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections import deque
+from typing import TYPE_CHECKING, NoReturn
+
+import numpy as np
+
+from attntui import __version__
+from attntui.core.frames import FrameError, encode_answer, read_call
+from attntui.core.protocol import (
+    PROTOCOL_VERSION,
+    Call,
+    Cancel,
+    Failed,
+    Hello,
+    Load,
+    Progress,
+    Reply,
+)
+from attntui.core.tokens import sanitise
+
+if TYPE_CHECKING:
+    from attntui.engine.session import Session
+
+PROGRESS_INTERVAL = 0.1
+"""Seconds between two progress replies of one stage."""
+PARENT_INTERVAL = 1.0
+
+
+class Writer:
+    """Frames onto a descriptor, one whole frame at a time, from any thread."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._lock = threading.Lock()
+
+    def send(self, call: int, reply: Reply, *arrays: np.ndarray) -> None:
+        """Write one frame. Where nobody reads any more, the process ends."""
+        with self._lock:
+            try:
+                for piece in encode_answer(call, reply, *arrays):
+                    rest = memoryview(piece)
+                    while rest:
+                        rest = rest[os.write(self._descriptor, rest) :]
+            except OSError:
+                os._exit(0)
+
+
+class Job:
+    """A call being answered: running work reports to it and asks it whether to go on."""
+
+    def __init__(self, call: Call, writer: Writer) -> None:
+        self.call = call
+        self.cancelled = False
+        self._writer = writer
+        self._stage = ""
+        self._sent = 0.0
+
+    def check_cancel(self) -> None:
+        """
+        Raises:
+            Cancelled: the call was given up.
+        """
+        if self.cancelled:
+            from attntui.engine.model import Cancelled
+
+            raise Cancelled
+
+    def progress(self, stage: str, done: int = 0, total: int = 0, unit: str = "") -> None:
+        """Tell how far the work is: at once for a new stage or its end, else now and then."""
+        now = time.monotonic()
+        finished = 0 < total <= done
+        if stage == self._stage and not finished and now - self._sent < PROGRESS_INTERVAL:
+            return
+        self._stage, self._sent = stage, now
+        self._writer.send(self.call.id, Progress(stage, done, total, unit))
+
+
+class Server:
+    """Serves one client over two descriptors."""
+
+    def __init__(self, requests: int, answers: int) -> None:
+        self._requests = open(requests, "rb")
+        self._writer = Writer(answers)
+        self._waiting: deque[Job] = deque()
+        self._running: Job | None = None
+        self._changed = threading.Condition()
+        self._ready = False
+
+    def serve(self) -> NoReturn:
+        """Greet, import torch, then answer calls until the input closes."""
+        faulthandler.enable()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl+c is for the screen
+        hello = Hello(PROTOCOL_VERSION, __version__, os.getpid(), platform.node())
+        self._writer.send(0, hello)
+        for work in (self._read, _leave_with_parent):
+            threading.Thread(target=work, name=work.__name__, daemon=True).start()
+        session = self._start_session()
+        while True:
+            self._answer(session, self._next())
+
+    def _start_session(self) -> "Session":
+        try:
+            from attntui.engine.session import Session
+        except Exception as error:
+            traceback.print_exc()
+            reason = sanitise(f"{type(error).__name__}: {error}")
+            self._end(
+                self._next(), f"The engine could not import PyTorch and transformers: {reason}"
+            )
+        self._ready = True
+        return Session()
+
+    def _next(self) -> Job:
+        with self._changed:
+            while not self._waiting:
+                self._changed.wait()
+            self._running = self._waiting.popleft()
+            return self._running
+
+    def _answer(self, session: "Session", job: Job) -> None:
+        from attntui.engine.failures import failed
+
+        recover = False
+        try:
+            job.check_cancel()
+            reply, arrays = session.answer(job.call.request, job)
+        except BaseException as error:
+            (reply, recover), arrays = failed(error, job.call.request), []
+        if recover:
+            # Not above: there the traceback's frames still hold the tensors.
+            session.recover()
+        with self._changed:
+            self._running = None
+        if isinstance(reply, Failed) and reply.kind == "fatal":
+            self._end(job, reply.message)
+        self._writer.send(job.call.id, reply, *arrays)
+
+    def _end(self, job: Job, message: str) -> NoReturn:
+        self._writer.send(job.call.id, Failed("fatal", message))
+        sys.stderr.flush()
+        os._exit(1)
+
+    # The reader thread.
+
+    def _read(self) -> None:
+        status = 1
+        try:
+            while (call := read_call(self._requests)) is not None:
+                self._take(call)
+            status = 0
+        except FrameError as error:
+            print(f"attntui engine: {error}", file=sys.stderr, flush=True)
+        finally:
+            os._exit(status)
+
+    def _take(self, call: Call) -> None:
+        if isinstance(call.request, Cancel):
+            self._cancel(call.request.call)
+            return
+        if isinstance(call.request, Load) and not self._ready:
+            self._writer.send(call.id, Progress("starting PyTorch"))
+        with self._changed:
+            self._waiting.append(Job(call, self._writer))
+            self._changed.notify()
+
+    def _cancel(self, number: int) -> None:
+        with self._changed:
+            if self._running is not None and self._running.call.id == number:
+                self._running.cancelled = True
+                return
+            job = next((job for job in self._waiting if job.call.id == number), None)
+            if job is None:
+                return
+            self._waiting.remove(job)
+        self._writer.send(number, Failed("cancelled", "Cancelled."))
+
+
+def _leave_with_parent() -> None:
+    """End the process once whoever started it is gone, should the pipe outlive them."""
+    parent = os.getppid()
+    while os.getppid() == parent:
+        time.sleep(PARENT_INTERVAL)
+    os._exit(0)

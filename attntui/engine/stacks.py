@@ -1,0 +1,122 @@
+"""Which recorded call is which layer of which stack.
+
+`layer_idx` cannot tell: albert and distilbert have none, marian's encoder has None, T5 and BART
+give self- and cross-attention the same, and encoder and decoder both start at 0. A module's
+qualified name and the order of the calls can.
+"""
+
+import re
+from dataclasses import dataclass
+from itertools import pairwise
+
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from attntui.core.errors import UserError
+from attntui.core.protocol import LayerInfo, Side, Stack, StackInfo
+from attntui.engine.capture import Call
+from attntui.engine.layers import DenseLayer, Layer, RecordedLayer
+
+SIDES: dict[Stack, tuple[Side, Side]] = {
+    "self": ("text", "text"),
+    "encoder": ("encoder", "encoder"),
+    "decoder": ("decoder", "decoder"),
+    "cross": ("decoder", "encoder"),
+}
+NO_ATTENTION = LayerInfo(0, "none", 0)
+_CROSS = re.compile(r"cross|encoder_attn|encdec", re.IGNORECASE)
+
+
+@dataclass(eq=False, repr=False)
+class Tower:
+    """One stack's layers in order, None where a layer has no attention."""
+
+    name: Stack
+    layers: tuple[Layer | None, ...]
+
+    @property
+    def present(self) -> list[Layer]:
+        """The layers that have attention."""
+        return [layer for layer in self.layers if layer is not None]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Queries and keys."""
+        return self.present[0].queries, self.present[0].keys
+
+    @property
+    def heads(self) -> int:
+        """The most heads any layer has."""
+        return max(layer.info.heads for layer in self.present)
+
+    @property
+    def causal(self) -> bool:
+        """Whether at least half of the layers hide the second key from the first query."""
+        hiding = sum(layer.causal for layer in self.present)
+        return self.name != "cross" and 2 * hiding >= len(self.present)
+
+    @property
+    def info(self) -> StackInfo:
+        """The stack in the protocol's words."""
+        queries, keys = SIDES[self.name]
+        return StackInfo(
+            self.name,
+            queries,
+            keys,
+            self.causal,
+            tuple(layer.info if layer else NO_ATTENTION for layer in self.layers),
+            any(layer.learned_sink for layer in self.present),
+        )
+
+
+def recorded_towers(calls: list[Call], model: PreTrainedModel) -> tuple[Tower, ...]:
+    """The towers of one forward.
+
+    Raises:
+        UserError: nothing was recorded, or a layer ran attention more than once.
+    """
+    if not calls:
+        raise UserError("this model recorded no attention; choose another model.")
+    encoder_decoder = bool(getattr(model.config, "is_encoder_decoder", False))
+    by_stack: dict[Stack, list[Call]] = {}
+    for call in calls:
+        by_stack.setdefault(_stack(call, encoder_decoder), []).append(call)
+    order: tuple[Stack, ...] = ("self", "encoder", "decoder", "cross")
+    return tuple(
+        Tower(name, _in_order(by_stack[name], model)) for name in order if name in by_stack
+    )
+
+
+def dense_towers(attentions: dict[Stack, list[Tensor | None]]) -> tuple[Tower, ...]:
+    """The towers of an eager model's `output_attentions`, each (1, heads, queries, keys)."""
+    return tuple(
+        Tower(name, tuple(None if one is None else DenseLayer(one[0]) for one in layers))
+        for name, layers in attentions.items()
+    )
+
+
+def _stack(call: Call, encoder_decoder: bool) -> Stack:
+    if not encoder_decoder:
+        return "self"
+    if call.cross or _CROSS.search(call.name):
+        return "cross"
+    side = next((part for part in call.name.split(".") if part in ("encoder", "decoder")), None)
+    if side is None:
+        raise UserError(f"cannot tell whether {call.name} belongs to the encoder or the decoder.")
+    return "encoder" if side == "encoder" else "decoder"
+
+
+def _in_order(calls: list[Call], model: PreTrainedModel) -> tuple[Layer | None, ...]:
+    """The calls at their layers' numbers, taken from the first number in their modules' names."""
+    found = [re.match(r"(?:(.*?)\.)?(\d+)(?:\.|$)", call.name) for call in calls]
+    numbers = [int(match[2]) for match in found if match]
+    lists = {match[1] or "" for match in found if match}
+    rising = all(a < b for a, b in pairwise(numbers))
+    if len(numbers) == len(calls) and len(lists) == 1 and rising:
+        layers: list[Layer | None] = [None] * len(list(model.get_submodule(lists.pop()).children()))
+        for number, call in zip(numbers, calls, strict=True):
+            layers[number] = RecordedLayer(call)
+        return tuple(layers)
+    if len(calls) != model.config.num_hidden_layers:  # albert: one module, called for each layer
+        raise UserError("this model runs attention more than once in a layer; not supported.")
+    return tuple(RecordedLayer(call) for call in calls)

@@ -1,0 +1,131 @@
+"""Whoever dies, and whenever: the other side says so or goes too, and the terminal is usable."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.terminal.conftest import LONG, PROMPT, Opener, Terminal, children, runs
+
+RESTORED = (b"\x1b[?1049l", b"\x1b[?1003l", b"\x1b[?1006l", b"\x1b[?25h", b"\x1b[?2004l")
+"""Alternate screen left, mouse off, cursor shown, pasting plain again."""
+
+EXIT = {"hang-up": None, "SIGHUP": 129, "SIGTERM": 143, "SIGKILL": -signal.SIGKILL, "q": 0}
+"""Ways for a screen to end, and the exit status; after a hang-up nobody reads it."""
+
+
+@pytest.fixture
+def long_file(tmp_path: Path) -> Path:
+    path = tmp_path / "long.txt"
+    path.write_text(LONG)
+    return path
+
+
+def engine_of(terminal: Terminal) -> int:
+    """The screen's one child."""
+    terminal.until(lambda: children(terminal.process.pid))
+    (engine,) = children(terminal.process.pid)
+    return engine
+
+
+def leave(terminal: Terminal, way: str) -> None:
+    if way == "q":
+        terminal.send("q")
+    elif way == "hang-up":
+        terminal.hang_up()
+    else:
+        terminal.process.send_signal(signal.Signals[way])
+
+
+@pytest.mark.parametrize("moment", ["loading", "idle", "forward"])
+def test_however_and_whenever_the_screen_ends_the_engine_is_gone(
+    open_terminal: Opener, quick: Path, slow: Path, long_file: Path, moment: str
+) -> None:
+    arguments, sign = {
+        "loading": (("-m", str(slow)), "PyTorch"),
+        "idle": (("-m", str(quick), "-p", PROMPT), "exact"),
+        "forward": (("-m", str(slow), "--prompt-file", str(long_file)), "forward"),
+    }[moment]
+    # All at once: importing torch takes seconds, and the machine has more than one core.
+    screens = {way: open_terminal(*arguments) for way in EXIT}
+    for way, terminal in screens.items():
+        terminal.until(sign, 120)
+        engine, before, start = engine_of(terminal), len(terminal.stream), time.monotonic()
+        leave(terminal, way)
+        while runs(engine) and time.monotonic() - start < 10:
+            time.sleep(0.01) if way == "hang-up" else terminal.read(0.01)
+        took = time.monotonic() - start
+        assert not runs(engine) and took < 2, f"{way}: the engine lived on for {took:.1f} s"
+        if way == "hang-up":
+            terminal.process.wait(10)
+            continue
+        assert terminal.wait(10) == EXIT[way], way
+        written = terminal.stream[before:]
+        assert b"Traceback" not in written, way
+        if way != "SIGKILL":
+            assert all(sequence in written for sequence in RESTORED), way
+            assert terminal.attributes() == terminal.before, way
+
+
+def test_an_engine_killed_while_loading_or_idle_is_started_again_in_the_same_place(
+    open_terminal: Opener, quick: Path
+) -> None:
+    screen = open_terminal("-m", str(quick), "-p", PROMPT)
+    screen.until("PyTorch")
+    killed = engine_of(screen)
+    os.kill(killed, signal.SIGKILL)
+    screen.until("killed (SIGKILL)")
+    screen.until("exact")
+
+    screen.send("g1.2\r")
+    screen.until("Layer 1 Head 2")
+    screen.send("kkk\x1b[H" + "l" * 4)
+    screen.until('5 "home" → 4 "went"')
+    screen.settle()
+    killed = engine_of(screen)
+    os.kill(killed, signal.SIGKILL)
+    screen.until("The engine was killed (SIGKILL)")
+    screen.until("PyTorch")
+    screen.until("exact")
+    screen.settle()
+    assert "Layer 1 Head 2" in screen.text
+    assert '5 "home" → 4 "went"' in screen.text
+    assert PROMPT in screen.text
+
+    screen.send("i , and Mary\r")
+    screen.until("12 tokens")
+    assert "Layer 1 Head 2" in screen.text
+    engine = engine_of(screen)
+    screen.send("q")
+    assert screen.wait() == 0
+    assert not runs(engine)
+
+
+def test_an_engine_killed_in_a_forward_runs_the_same_prompt_again_and_another_after(
+    open_terminal: Opener, slow: Path
+) -> None:
+    screen = open_terminal("-m", str(slow), "-p", PROMPT)
+    screen.until("exact", 120)
+    screen.send("g3.2\r")
+    screen.until("Layer 3 Head 2")
+    screen.send("i")
+    screen.paste(LONG)
+    screen.settle()
+    screen.send("\r")
+    screen.until("forward", 120)
+    killed = engine_of(screen)
+    os.kill(killed, signal.SIGKILL)
+    screen.until("killed (SIGKILL)")
+    screen.until(lambda: set(children(screen.process.pid)) - {killed})
+    screen.until("forward", 120)
+    screen.send("\x1b")
+    screen.until("Cancelled")
+    screen.send("i\x1b[1;5H\x1b[A\r")
+    screen.until("9 tokens", 120)
+    assert "Layer 3 Head 2" in screen.text
+    engine = engine_of(screen)
+    screen.send("q")
+    assert screen.wait() == 0
+    assert not runs(engine)

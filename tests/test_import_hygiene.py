@@ -1,0 +1,83 @@
+"""What importing each part loads: the static contracts of pyproject.toml, seen at run time."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import attntui
+
+PACKAGE = Path(attntui.__file__).parent
+HEAVY = ("torch", "transformers")
+SCREEN = ("textual", "rich")
+
+
+def modules_of(*parts: str) -> list[str]:
+    """The names of all modules below the given subpackages."""
+    return [
+        ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
+        for part in parts
+        for path in sorted((PACKAGE / part).rglob("*.py"))
+        if path.name != "__main__.py"
+    ]
+
+
+def loaded_by(program: str) -> set[str]:
+    """The top-level modules that a Python has loaded after `program`."""
+    report = "; import sys, json; print('\\n' + json.dumps(sorted(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", program + report],
+        capture_output=True,
+        text=True,
+        cwd=PACKAGE.parent,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return {name.partition(".")[0] for name in json.loads(done.stdout.splitlines()[-1])}
+
+
+@pytest.mark.parametrize(
+    ("program", "absent"),
+    [
+        ("import attntui", (*HEAVY, *SCREEN, "numpy", "typer", "asyncio")),
+        ("import attntui.cli", (*HEAVY, *SCREEN, "numpy", "typer", "asyncio")),
+        (
+            "from attntui.cli.run import run; run(['--help'])",
+            (*HEAVY, *SCREEN, "numpy", "huggingface_hub", "asyncio"),
+        ),
+        (
+            "from attntui.cli.run import run; run(['--version'])",
+            (*HEAVY, *SCREEN, "numpy", "huggingface_hub", "asyncio"),
+        ),
+        (
+            "from attntui.cli.run import run; run(['export', '--help'])",
+            (*HEAVY, *SCREEN, "numpy", "huggingface_hub"),
+        ),
+        ("from attntui.cli.run import run; run(['models'])", (*HEAVY, "textual")),
+        ("import attntui.engine.server", (*HEAVY, *SCREEN)),
+        ("import attntui.engine.session", SCREEN),
+    ],
+)
+def test_nothing_is_loaded_before_it_is_needed(program: str, absent: tuple[str, ...]) -> None:
+    assert not loaded_by(program) & set(absent)
+
+
+@pytest.mark.parametrize(
+    ("parts", "absent"),
+    [
+        (("core",), (*HEAVY, *SCREEN, "typer", "asyncio")),
+        (("client",), (*HEAVY, *SCREEN, "typer")),
+        (("render",), (*HEAVY, "textual", "typer")),
+        (("ui",), (*HEAVY, "typer")),
+        (("cli",), HEAVY),
+    ],
+)
+def test_no_module_of_a_part_loads_what_is_not_its_business(
+    parts: tuple[str, ...], absent: tuple[str, ...]
+) -> None:
+    names = modules_of(*parts)
+    assert names
+    program = f"import importlib; [importlib.import_module(n) for n in {names!r}]"
+    assert not loaded_by(program) & set(absent)

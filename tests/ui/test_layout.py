@@ -1,0 +1,75 @@
+"""It works at every size, in every palette, and folds instead of breaking."""
+
+import pytest
+
+from attntui.ui.state import Start
+from attntui.ui.widgets.attention_grid import AttentionGrid
+from attntui.ui.widgets.head_map import HeadBar, HeadMap
+from attntui.ui.widgets.ranked_list import RankedList
+from tests.ui.conftest import Opener
+
+SIZES = [(80, 24), (120, 36), (200, 60)]
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_everything_is_there_at_every_size(open_app: Opener, size: tuple[int, int]) -> None:
+    async with open_app(prompt="tokens 12", size=size, fake=True) as screen:
+        main, narrow = screen.main, size[0] < 100
+        assert main.query_one(HeadMap).display is not narrow
+        assert main.query_one(HeadBar).display is narrow
+        assert main.query_one(AttentionGrid).size.height >= 8
+        assert main.query_one("#attends", RankedList).size.height >= 3
+        assert all(len(line.rstrip()) <= size[0] for line in screen.lines)
+        assert "? help" in screen.lines[-1]
+
+
+async def test_it_follows_the_terminal_live(open_app: Opener) -> None:
+    async with open_app(prompt="tokens 40", fake=True) as screen:
+        for size in [*SIZES, (30, 8), (10, 3), (120, 36), (80, 24)]:
+            await screen.pilot.resize_terminal(*size)
+            await screen.settled()
+            await screen.press("j", "l", "pagedown", "f", "z")
+        assert "Layer ‹" in screen.text
+
+
+async def test_the_folded_map_can_be_clicked(open_app: Opener) -> None:
+    async with open_app(prompt="tokens 6", size=(80, 24), fake=True) as screen:
+        bar = screen.main.query_one(HeadBar)
+        line = bar.render_line(0).text
+        await screen.pilot.click(HeadBar, offset=(line.rindex("›") + 1, 0))
+        await screen.settled()
+        assert screen.main.look.head == 1
+        await screen.pilot.click(HeadBar, offset=(line.index("›") + 1, 0))
+        await screen.settled()
+        assert screen.main.look.layer == 1
+
+
+async def test_cells_heads_and_tokens_can_be_clicked(open_app: Opener) -> None:
+    async with open_app(prompt="tokens 6", fake=True) as screen:
+        grid = screen.main.query_one(AttentionGrid)
+        x = grid.label_width + 2 * grid.cell_width + 1  # 1: padding
+        await screen.pilot.click(AttentionGrid, offset=(x, grid.header_height + 4 + 1))
+        await screen.settled()
+        assert (screen.main.look.query, screen.main.look.key) == (4, 2)
+        await screen.pilot.click(HeadMap, offset=(4 + 2 + 1, 1 + 1 + 1))
+        await screen.settled()
+        assert (screen.main.look.layer, screen.main.look.head) == (1, 1)
+
+
+@pytest.mark.parametrize("style", ["auto", "shade"])
+@pytest.mark.parametrize("theme", ["dark", "light"])
+async def test_every_palette_paints(open_app: Opener, style: str, theme: str) -> None:
+    start = Start(style=style, theme=theme)  # type: ignore[arg-type]
+    async with open_app(prompt="tokens 6", start=start, fake=True) as screen:
+        shown = screen.main.query_one(AttentionGrid)
+        row = shown.render_line(shown.header_height + 2).text
+        assert ("█" in row or "░" in row or "·" in row) is (style == "shade")
+
+
+async def test_long_and_wide_tokens_keep_the_columns(open_app: Opener) -> None:
+    async with open_app(
+        "demo-bert", prompt="吾輩は猫である。 supercalifragilistic 👩‍👩‍👧 é"
+    ) as screen:
+        grid = screen.main.query_one(AttentionGrid)
+        lines = [grid.render_line(y) for y in range(grid.size.height)]
+        assert {line.cell_length for line in lines} == {grid.size.width}

@@ -1,0 +1,116 @@
+"""What the screen does when the engine is slow, fails or dies: nothing is lost, and it says so.
+
+The fake engine takes its orders from the prompt (tests/client/fake_engine.py).
+"""
+
+import numpy as np
+import pytest
+
+from attntui.core.protocol import Arrays, GetWindow, Head
+from attntui.ui.widgets.attention_grid import AttentionGrid
+from attntui.ui.widgets.prompt_box import PromptBox
+from tests.ui.conftest import Opener, Screen
+
+
+async def run_prompt(screen: Screen, text: str) -> None:
+    screen.main.query_one(PromptBox).give(text)
+    await screen.pilot.press("i", "enter")
+
+
+async def test_escape_cancels_a_run_and_keeps_the_prompt(open_app: Opener) -> None:
+    async with open_app(prompt="tokens 3", fake=True) as screen:
+        run = screen.main.look.run
+        await run_prompt(screen, "sleep 60")
+        await screen.until(lambda: screen.main.session.busy)
+        await screen.until(lambda: "running the prompt" in screen.text)
+        await screen.pilot.press("escape")
+        await screen.until(lambda: not screen.main.session.busy, 5)
+        assert screen.main.query_one(PromptBox).text == "sleep 60"
+        assert screen.main.look.run is run
+        await run_prompt(screen, "tokens 5")
+        await screen.until(lambda: len(screen.main.look.queries) == 5, 5)
+
+
+async def test_a_failure_is_one_sentence_and_keeps_the_run(open_app: Opener) -> None:
+    async with open_app(prompt="tokens 3", fake=True) as screen:
+        run = screen.main.look.run
+        await run_prompt(screen, "fail user The prompt is too long: [/] ESC[31m.")
+        await screen.until(lambda: "The prompt is too long" in screen.text, 5)
+        assert "[/] ␛[31m." in screen.text
+        assert screen.main.look.run is run
+        await run_prompt(screen, "fail fault ValueError: no")
+        await screen.until(lambda: "This is a fault of attntui" in screen.text, 5)
+
+
+async def test_a_prompt_that_kills_the_engine_is_not_run_for_ever(open_app: Opener) -> None:
+    async with open_app(prompt="tokens 3", fake=True) as screen:
+        await screen.press("j", "shift+right")
+        look = screen.main.look
+        await run_prompt(screen, "exit 7")
+        await screen.until(lambda: "L shows its log" in screen.text, 20)
+        assert screen.main.query_one(PromptBox).text == "exit 7"
+        await run_prompt(screen, "tokens 4")
+        await screen.until(lambda: len(screen.main.look.queries) == 4, 10)
+        now = screen.main.look
+        assert (now.layer, now.head, now.query) == (look.layer, look.head, look.query)
+
+
+async def test_a_held_key_queues_nothing(open_app: Opener) -> None:
+    async with open_app(prompt="tokens 4", fake=True) as screen:
+        asked: list[GetWindow] = []
+        engine, ask = screen.main.session.engine, screen.main.session.engine.ask
+
+        async def slow(request, progress=None):  # type: ignore[no-untyped-def]
+            if isinstance(request, GetWindow) and request.rows != (0, 1):
+                asked.append(request)
+                await screen.pilot.pause(0.3)
+            return await ask(request, progress)
+
+        engine.ask = slow  # type: ignore[method-assign]
+        screen.main.session._cache.clear()
+        for _ in range(20):
+            await screen.pilot.press("shift+right", "shift+left", "shift+down", "shift+up")
+        await screen.pilot.press("shift+right")
+        await screen.settled()
+        heads = [request for request in asked if isinstance(request.view, Head)]
+        assert len(heads) <= 12
+        window = screen.main.query_one(AttentionGrid).window
+        assert window is not None and window.request.view == screen.main.look.view
+
+
+async def test_a_reply_for_an_old_run_is_dropped(open_app: Opener) -> None:
+    async with open_app(prompt="tokens 4", fake=True) as screen:
+        grid, look = screen.main.query_one(AttentionGrid), screen.main.look
+        assert look.run is not None
+        old = grid.window
+        request = GetWindow(look.run.run - 1, look.view, (0, 4), (0, 4))
+        weights = np.ones((4, 4), np.float32)
+        screen.main.painter._accept("window", request, 10**6, Arrays(look.run.run - 1), [weights])
+        assert grid.window is old
+
+
+async def test_an_answer_overtaken_by_a_newer_one_is_dropped(open_app: Opener) -> None:
+    async with open_app(prompt="tokens 4", fake=True) as screen:
+        grid, look = screen.main.query_one(AttentionGrid), screen.main.look
+        assert look.run is not None
+        run = look.run.run
+        weights = np.ones((4, 4), np.float32)
+        newer = GetWindow(run, Head("self", 1, 1), (0, 4), (0, 4))
+        older = GetWindow(run, Head("self", 0, 0), (0, 4), (0, 4))
+        accept = screen.main.painter._accept
+        accept("window", newer, 10**6, Arrays(run), [weights])
+        accept("window", older, 10**6 - 1, Arrays(run), [weights])
+        assert grid.window is not None and grid.window.request == newer
+
+
+@pytest.mark.parametrize("keys", [["U"], ["U", "U"]])
+async def test_the_model_is_freed_and_comes_back(open_app: Opener, keys: list[str]) -> None:
+    async with open_app(prompt="tokens 4", fake=True) as screen:
+        await screen.press("j")
+        query = screen.main.look.query
+        for key in keys:
+            await screen.press(key)
+            await screen.until(lambda: not screen.main.session.busy, 5)
+        assert (screen.main.session.model is None) == (len(keys) == 1)
+        assert screen.main.look.query == query
+        assert screen.main.query_one(PromptBox).text == "tokens 4"

@@ -1,6 +1,7 @@
 """The Textual app: themes, palette, and the one main screen."""
 
 import os
+import re
 import sys
 from collections.abc import Iterable
 from dataclasses import replace
@@ -13,6 +14,7 @@ from textual.screen import Screen
 
 from attntui.client.engine import Engine
 from attntui.core.protocol import ModelOptions, PromptInput
+from attntui.core.tokens import sanitise_lines
 from attntui.render.palette import Palette
 from attntui.ui.commands import commands
 from attntui.ui.screens.main import MainScreen
@@ -69,6 +71,9 @@ class AttnApp(App[int]):
         yield from commands(screen)
 
     async def on_event(self, event: events.Event) -> None:
+        if isinstance(event, events.Paste) and not event.is_forwarded:
+            # Here for every field there is, the palette's included: none makes it safe itself.
+            event.text = sanitise_lines(re.sub(r"\r\n?", "\n", event.text))
         # A pane takes keys by bindings alone. They run here, not after the key has bubbled up, so
         # that of keys in one packet, as over a slow line, each finds the focus where the one
         # before has put it: else a prompt typed right after `i` would be lost.

@@ -9,7 +9,7 @@ from attntui.core.protocol import (
     Top,
     View,
 )
-from attntui.core.tokens import visible
+from attntui.core.tokens import sanitise, visible
 from attntui.render.labels import quote
 from attntui.ui.state import Look
 from attntui.ui.wanted import attended_key
@@ -70,6 +70,12 @@ def top_entries(top: Top, tokens: tuple[Token, ...]) -> tuple[tuple[Entry, ...],
     if top.rest >= 0.0005:
         notes.append(f"all others {top.rest:.3f}")
     return entries, " · ".join(notes)
+
+
+def predictions_title(found: Predictions, look: Look) -> str:
+    """What is predicted, and where."""
+    token = look.queries[found.position]
+    return f"{sanitise(found.what)} · at {found.position} {quote(token.text)}"
 
 
 def prediction_entries(found: Predictions) -> tuple[Entry, ...]:

@@ -9,7 +9,6 @@ from textual.screen import Screen
 from attntui.client.engine import EngineFault, EngineGone, Superseded
 from attntui.core.errors import UserError
 from attntui.core.protocol import GetTop, GetWindow, Predictions, Reply, Request, Top
-from attntui.core.tokens import sanitise
 from attntui.ui import captions
 from attntui.ui.session import Session
 from attntui.ui.state import Look
@@ -103,7 +102,7 @@ class Painter:
         grid.set_title(captions.view_title(request.view, grid.size.width, self._look))
 
     def _paint_largest(self, request: GetWindow, reply: Reply, arrays: list[np.ndarray]) -> None:
-        self._screen.query_one(AttentionGrid).show_largest(request, arrays[0])
+        self._screen.query_one(AttentionGrid).show_largest(GridWindow(request, arrays[0]))
 
     def _paint_cell(self, request: GetWindow, reply: Reply, arrays: list[np.ndarray]) -> None:
         if request == self._asked.get("cell"):
@@ -123,5 +122,5 @@ class Painter:
 
     def _paint_predictions(self, request: Request, reply: Reply, arrays: list[np.ndarray]) -> None:
         found = cast(Predictions, reply)
-        title = sanitise(found.what)
+        title = captions.predictions_title(found, self._look)
         self._list("predictions").show_entries(title, captions.prediction_entries(found))

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from huggingface_hub import constants, snapshot_download
 
 from attntui.core.protocol import Cancel, Failed, Load, Loaded, ModelOptions, Progress
+from attntui.engine.download import Download
 
 SHA = "a" * 40
 
@@ -174,6 +176,24 @@ def test_the_first_download_shows_bytes_and_fetches_what_is_needed(engine: Any, 
     assert {(each.total, each.unit) for each in steps} == {(total, "B")}
     done = [each.done for each in steps]
     assert done == sorted(done) and done[-1] <= total
+
+
+def test_bytes_are_counted_once(
+    hub: Hub, work: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client's two bars, of the network and of the disk, count the same bytes."""
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    download = Download(work)
+    fetched = download.run(
+        lambda: snapshot_download(
+            "tests/whole",
+            endpoint=hub.url,
+            cache_dir=tmp_path,
+            tqdm_class=download.bar,
+            allow_patterns=["*.safetensors", "*.json"],
+        )
+    )
+    assert download.done == sum(path.stat().st_size for path in Path(fetched).iterdir()) > 0
 
 
 def test_a_second_load_fetches_nothing_and_needs_no_network(

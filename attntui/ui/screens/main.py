@@ -11,6 +11,7 @@ from textual.screen import Screen
 from textual.worker import Worker, WorkerState
 
 from attntui.client.engine import Engine
+from attntui.core.errors import UserError
 from attntui.core.protocol import (
     ModelInfo,
     ModelOptions,
@@ -35,6 +36,7 @@ from attntui.ui.messages import (
 )
 from attntui.ui.painter import Painter
 from attntui.ui.screens.windows import help_window, log_window, meaning_window
+from attntui.ui.search import find_head, find_token
 from attntui.ui.session import EngineEnded, Session
 from attntui.ui.state import MAPS, MEANS, Lens, Look, Start
 from attntui.ui.widgets.ask_line import AskLine
@@ -245,30 +247,20 @@ class MainScreen(Screen[None]):
                 self._say(f"No token holds “{message.text}”.")
 
     def _go_to_head(self, name: str) -> None:
-        layer, dot, head = name.strip().partition(".")
-        if not (layer.isdecimal() and (head.isdecimal() or not dot)):
-            self._say(f"“{name}” is no head: write layer.head, such as 5.1.")
+        try:
+            look, note = find_head(self.look, name)
+        except UserError as error:
+            self._say(str(error))
             return
-        wished = replace(
-            self.look, layer=int(layer), head=int(head) if dot else self.look.head, lens="head"
-        )
-        found = wished.settle()
-        if (found.layer, found.head) != (wished.layer, wished.head):
-            self._say(f"There is no head {name} here; the nearest is {found.layer}.{found.head}.")
-        self._change(found)
+        if note:
+            self._say(note)
+        self._change(look)
 
     def _go_to_match(self, step: int) -> bool:
-        """The next query (or this one, for step 0) whose text holds what was searched."""
-        tokens, wish = self.look.queries, self._match.casefold()
-        if not tokens or not wish:
-            return False
-        start = self.look.query + step
-        for distance in range(len(tokens)):
-            at = (start + distance * (step or 1)) % len(tokens)
-            if wish in tokens[at].text.casefold():
-                self._change(replace(self.look, query=at))
-                return True
-        return False
+        at = find_token(self.look.queries, self._match, self.look.query, step)
+        if at is not None:
+            self._change(replace(self.look, query=at))
+        return at is not None
 
     # Keys.
 

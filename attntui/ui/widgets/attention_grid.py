@@ -1,7 +1,5 @@
 """The grid: one cell per weight, queries down, keys across, labels that stay in sight."""
 
-from dataclasses import replace
-
 import numpy as np
 from rich.segment import Segment
 from textual import events
@@ -18,7 +16,9 @@ from attntui.ui.widgets.grid_window import PLAIN_ZOOM, ZOOMS, GridWindow, fittin
 from attntui.ui.widgets.pane import Pane
 from attntui.ui.widgets.ranked_list import bar
 
-LABEL_LIMIT = 16
+LABEL_LEAST, LABEL_LIMIT = 6, 16
+"""Columns of a row's label; special tokens are cut to what the others need."""
+HEADER_LEAST = 3
 WAITING_WIDTH = 40
 DIGITS_FROM = 4
 """Columns a cell needs for its weight to be written in it."""
@@ -32,6 +32,7 @@ class AttentionGrid(Pane):
         self.look = Look()
         self.zoom = PLAIN_ZOOM
         self.window: GridWindow | None = None
+        self._largest: GridWindow | None = None
         self.waiting = ""
         self.share: float | None = None
         self._levels = np.zeros((0, 0), np.int16)
@@ -58,14 +59,11 @@ class AttentionGrid(Pane):
         self._update_levels()
         self.refresh()
 
-    def show_largest(self, request: GetWindow, largest: np.ndarray) -> None:
+    def show_largest(self, largest: GridWindow) -> None:
         """Each row's largest weight, for the row scale where not all keys are held."""
-        window = self.window
-        if window is not None and (window.request.view, window.request.rows) == (
-            request.view,
-            request.rows,
-        ):
-            self.show_window(replace(window, row_largest=largest))
+        self._largest = largest
+        self._update_levels()
+        self.refresh()
 
     def show_waiting(self, what: str, share: float | None) -> None:
         """What is waited for, in the middle of an empty grid."""
@@ -87,7 +85,9 @@ class AttentionGrid(Pane):
         if self.window is not None:
             stack = self.look.stack_info
             causal = stack is not None and stack.causal
-            self._levels = self.window.levels(self.look.scale, self.palette.count, causal)
+            self._levels = self.window.levels(
+                self.look.scale, self.palette.count, causal, self._largest
+            )
 
     def notify_style_update(self) -> None:
         self._update_levels()
@@ -109,8 +109,8 @@ class AttentionGrid(Pane):
 
     @property
     def label_width(self) -> int:
-        tokens = [token.text for token in self.look.queries]
-        return self._number_width + 1 + longest(tokens, LABEL_LIMIT) + 1
+        tokens = [token.text for token in self.look.queries if not token.special]
+        return self._number_width + 1 + max(LABEL_LEAST, longest(tokens, LABEL_LIMIT)) + 1
 
     @property
     def _number_width(self) -> int:
@@ -138,9 +138,10 @@ class AttentionGrid(Pane):
         keys = self.look.keys
         if not keys:
             return []
-        limit = 10 if self.size.height >= 26 else 7 if self.size.height >= 16 else 4
-        chosen = [token.text for token in keys[:: self.step]]
-        pieces = [downwards(text, limit) for text in chosen]
+        most = 8 if self.size.height >= 24 else 6 if self.size.height >= 16 else 4
+        ordinary = [len(token.text.strip()) for token in keys if not token.special]
+        limit = max(min(most, max(ordinary, default=most)), HEADER_LEAST)
+        pieces = [downwards(token.text, limit) for token in keys[:: self.step]]
         spare = min(sum(1 for piece in column if not piece) for column in pieces)
         return [column[spare:] for column in pieces]
 

@@ -31,7 +31,6 @@ class GridWindow:
 
     request: GetWindow
     weights: np.ndarray
-    row_largest: np.ndarray | None = None
 
     @property
     def step(self) -> int:
@@ -42,9 +41,25 @@ class GridWindow:
         (top, bottom), (left, right) = self.request.rows, self.request.keys
         return top <= rows[0] and rows[1] <= bottom and left <= keys[0] and keys[1] <= right
 
-    def levels(self, scale: Scale, count: int, causal: bool) -> np.ndarray:
-        """Levels of all cells; -1 where a causal model cannot look and does not."""
-        shown = levels(brightness(self.weights, scale, self.row_largest), count)
+    def same_rows(self, other: "GridWindow") -> bool:
+        """Whether both hold the same rows of the same view."""
+        mine, its = self.request, other.request
+        return (mine.run, mine.view, mine.rows, mine.row_step) == (
+            its.run,
+            its.view,
+            its.rows,
+            its.row_step,
+        )
+
+    def levels(
+        self, scale: Scale, count: int, causal: bool, largest: "GridWindow | None"
+    ) -> np.ndarray:
+        """Levels of all cells; -1 where a causal model cannot look and does not.
+
+        `largest` holds each row's largest weight over all keys, for the row scale.
+        """
+        of_rows = largest.weights if largest is not None and largest.same_rows(self) else None
+        shown = levels(brightness(self.weights, scale, of_rows), count)
         if causal:
             down, across = self.weights.shape
             last_query = self.request.rows[0] + (np.arange(down) + 1) * self.step - 1

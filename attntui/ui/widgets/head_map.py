@@ -1,8 +1,11 @@
 """The head map: one cell per head, selector and overview in one; and its one-line fold."""
 
+from typing import ClassVar
+
 import numpy as np
 from rich.segment import Segment
 from textual import events
+from textual.binding import Binding, BindingType
 from textual.geometry import Size
 from textual.strip import Strip
 
@@ -28,6 +31,14 @@ EDGES = 3
 
 class HeadValues(Pane):
     """What the map and its fold share: a value of every head, as levels."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left,h", "screen.move_head(-1)", show=False),
+        Binding("right,l", "screen.move_head(1)", show=False),
+        Binding("up,k", "screen.move_layer(-1)", show=False),
+        Binding("down,j", "screen.move_layer(1)", show=False),
+        Binding("enter", "screen.leave", show=False),
+    ]
 
     def __init__(self, id: str) -> None:  # noqa: A002
         super().__init__(id=id)

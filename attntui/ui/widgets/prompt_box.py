@@ -1,4 +1,4 @@
-"""The prompt: several lines, enter runs it, pasted text is made safe first."""
+"""The prompt: several lines, enter runs it. The app makes pasted text safe first."""
 
 from typing import ClassVar
 
@@ -86,13 +86,6 @@ class PromptBox(TextArea):
         """Show where the prompt begins: a folded box shows one line of it."""
         self.move_cursor((0, 0))
         self.scroll_home(animate=False)
-
-    async def _on_paste(self, event: events.Paste) -> None:
-        await super()._on_paste(
-            events.Paste(sanitise_lines(event.text.replace("\r\n", "\n").replace("\r", "\n")))
-        )
-        event.stop()
-        event.prevent_default()
 
     def action_new_line(self) -> None:
         self.insert("\n")

@@ -83,5 +83,19 @@ def _say(sentence: str, status: int) -> int:
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
-    """End in order, so that files and the engine are cleaned up on the way."""
-    raise SystemExit(128 + number)
+    """End in order, so that the terminal, files and the engine are cleaned up on the way.
+
+    In an event loop the exit is raised between callbacks: inside a task it would be lost, or
+    printed as that task's fault.
+    """
+    if "asyncio" in sys.modules:
+        import asyncio
+
+        with contextlib.suppress(RuntimeError):
+            asyncio.get_running_loop().call_soon_threadsafe(_exit, 128 + number)
+            return
+    _exit(128 + number)
+
+
+def _exit(status: int) -> None:
+    raise SystemExit(status)

@@ -102,8 +102,8 @@ def load(plan: Plan, work: Work) -> tuple[LoadedModel, ModelInfo]:
     if plan.weights.pickled:
         loaded.notes.append("The weights are a pickle (.bin), read with weights_only.")
     _note_missing(loaded, told)
-    _note_not_finite(loaded, work)
     capture.attach(model)
+    _note_not_finite(loaded, work)
     work.progress("checking attention")
     prompt = PromptInput(text=CHECK_PROMPT, truncate="right")
     loaded.self_check, loaded.stacks = trust.self_check(loaded, encoding.encode(loaded, prompt))

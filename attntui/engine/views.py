@@ -160,8 +160,7 @@ def pool(weights: Tensor, row_step: int, key_step: int, pooling: Pooling) -> Ten
     if not weights.numel():
         return weights.new_zeros(-(-rows // row_step), -(-keys // key_step))
     padding = (0, -keys % key_step, 0, -rows % row_step)
-    fill = -torch.inf if pooling == "max" else 0.0
-    padded = functional.pad(weights, padding, value=fill)
+    padded = functional.pad(weights, padding)  # weights are never below 0, so the largest stays
     cells = padded.reshape(padded.shape[0] // row_step, row_step, -1, key_step)
     if pooling == "max":
         return cells.amax((1, 3))

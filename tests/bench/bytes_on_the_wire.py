@@ -33,7 +33,9 @@ def written(terminal: Terminal, key: str) -> bytes:
 def main() -> None:
     model, *prompt = sys.argv[1:] or ["demo"]
     arguments = ["-m", model, *(["-p", prompt[0]] if prompt else [])]
-    kept = {name: value for name, value in os.environ.items() if name not in ("COLORTERM", "NO_COLOR")}
+    kept = {
+        name: value for name, value in os.environ.items() if name not in ("COLORTERM", "NO_COLOR")
+    }
     print(f"{'bytes, median (largest)':<26}{'plain':>16}{'zlib':>16}")
     for colours, variables in COLOURS.items():
         environment = kept | {"TERM": "xterm-256color", "HF_HUB_OFFLINE": "1"} | variables

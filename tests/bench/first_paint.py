@@ -63,7 +63,7 @@ async def stalls(model: str) -> list[float]:
     async with app.run_test(size=(120, 36)) as pilot:
         ticking = asyncio.create_task(tick())
         while app._main.look.run is None:
-            await asyncio.sleep(0.05)
+            await pilot.pause(0.05)
         await app.workers.wait_for_complete()
         await pilot.pause()
         ticking.cancel()

@@ -59,7 +59,8 @@ def press(terminal: Terminal, key: str, title: str) -> float:
 
 def report(name: str, times: list[float]) -> None:
     p95 = statistics.quantiles(times, n=20)[18]
-    print(f"{name:<10} median {statistics.median(times):6.1f} ms   95 % {p95:6.1f} ms   of {len(times)}")
+    median = statistics.median(times)
+    print(f"{name:<10} median {median:6.1f} ms   95 % {p95:6.1f} ms   of {len(times)}")
 
 
 def main() -> None:

@@ -110,7 +110,7 @@ def test_a_fault_of_ours_is_status_1_and_names_its_log(
     text = sentence(done)
     assert said in text
     log = Path(text.partition("(log: ")[2].rstrip(".\n)"))
-    assert "Traceback" in log.read_text()
+    assert "Traceback" in log.read_text() and "The engine's log:" in log.read_text()
     assert "\x1b" not in log.read_text()
     assert not list(tmp_path.glob("a.npz")) and not list(tmp_path.glob(".attntui*"))
 
@@ -200,6 +200,14 @@ def test_heads_that_a_layer_lacks_are_nan_and_layers_without_attention_left_out(
     assert "Layer 1 of fake has no attention" in sentence(done)
     done = faked(*line, "-o", "c.npz", "--layers", "2", "--heads", "1", FAKE_HEADS="2,0,1")
     assert "There is no head 1: layer 2 of fake has one head, number 0" in sentence(done)
+
+
+def test_a_bad_rollout_is_said_before_the_long_work(faked, tmp_path: Path) -> None:
+    line = ["export", "-m", "fake", "-p", "text", "-o", "a.npz", "--rollout", "--start-layer", "9"]
+    done = faked(*line)
+    assert "no such layer" in sentence(done)
+    log = Path(done.stderr.partition("(log: ")[2].rstrip(".\n)")).read_text()
+    assert [text.split("(")[0] for text in log.split("window ")[1:]] == ["Rollout"]
 
 
 def test_tiles_join_to_the_whole(faked, tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ from attntui.core.protocol import (
     Predictions,
     Progress,
     Reply,
+    Rollout,
     RunInfo,
     SideInfo,
     StackInfo,
@@ -141,6 +142,10 @@ def run(call: int, run_number: int, commands: str) -> None:
 def window(call: int, request: GetWindow) -> None:
     """Weights that say where they come from: layer, head, query, key as digits."""
     view = request.view
+    print(f"window {view}", file=sys.stderr, flush=True)
+    if isinstance(view, Rollout) and view.start_layer == 9:
+        send(call, Failed("fault", "no such layer"))
+        return
     layer, head = (view.layer, view.head) if isinstance(view, Head) else (9, 9)
     queries = np.arange(*request.rows)[:, None]
     keys = np.arange(*request.keys)[None]

@@ -256,7 +256,7 @@ def _slow(tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
             vocab_size=len(tokenizer),
             hidden_size=32,
             intermediate_size=32,
-            num_hidden_layers=60,
+            num_hidden_layers=24,
             num_attention_heads=4,
             max_position_embeddings=100_000,
         )

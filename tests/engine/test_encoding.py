@@ -209,6 +209,8 @@ def test_truncation_takes_from_the_longer_sentence_first() -> None:
     }
     assert kept == {"left": [0, 4, 5, 6, 7, 8, 9, 10], "right": [0, 1, 2, 6, 7, 8, 9, 10]}
     assert len(encoding.truncate(made, 2, "left")) == 3  # special tokens stay
+    made = [Piece(at, part) for at, part in enumerate([-1, 0, 0, -1, 1, 1, 1, 1])]
+    assert [each.id for each in encoding.truncate(made, 6, "right")] == [0, 1, 2, 3, 4, 5]
 
 
 # What cannot be encoded.

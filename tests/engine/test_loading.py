@@ -75,6 +75,7 @@ def test_a_folder_becomes_a_checked_model(
         ("bert", "BertForQuestionAnswering", "BertModel", None),
         ("gpt2", "GPT2DoubleHeadsModel", "GPT2LMHeadModel", "next"),
         ("gpt2", None, "GPT2LMHeadModel", "next"),
+        ("xlm", "XLMWithLMHeadModel", "XLMWithLMHeadModel", "masked"),
         ("t5", "T5WithLMHeadModel", "T5ForConditionalGeneration", "next"),
         ("t5", "T5EncoderModel", "T5EncoderModel", None),
         ("bart", "BartForConditionalGeneration", "BartForConditionalGeneration", "next"),

@@ -217,6 +217,17 @@ class Opener(Protocol):
 
 PROGRAM = (sys.executable, "-P", "-m", "attntui")
 
+FAKE = Path(__file__).parents[1] / "client" / "fake_engine.py"
+WITH_FAKE = f"""
+import sys
+from attntui.cli import main
+from attntui.client import engine
+engine.ENGINE = (sys.executable, {str(FAKE)!r})
+main()
+"""
+FAKED = (sys.executable, "-P", "-c", WITH_FAKE)
+"""The program with a fake engine, which starts at once: only for what the engine has no part in."""
+
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:

@@ -16,9 +16,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from tests.terminal.conftest import PROGRAM, Terminal
 
 MOVES = {
-    "another head": ["\x1b[1;2C", "\x1b[1;2B", "\x1b[1;2D", "\x1b[1;2B"] * 4,
-    "another key": ["h", "h", "h", "l", "l", "h"] * 3,
-    "another query": ["k", "k", "k", "j", "j", "k"] * 3,
+    "another head": ["\x1b[1;2C", "\x1b[1;2B", "\x1b[1;2D", "\x1b[1;2B"] * 2,
+    "another key": ["h", "h", "h", "l", "l", "h"] * 2,
+    "another query": ["k", "k", "k", "j", "j", "k"] * 2,
 }
 COLOURS = {"24 bit": {"COLORTERM": "truecolor"}, "256": {}, "no colour": {"NO_COLOR": "1"}}
 

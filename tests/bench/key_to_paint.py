@@ -8,6 +8,7 @@ each comes from the screen's cache. Weights are random: what is timed does not d
 """
 
 import os
+import re
 import statistics
 import sys
 import tempfile
@@ -43,7 +44,7 @@ def path(moves: int) -> list[tuple[str, str]]:
             head, key = head + step, RIGHT if step > 0 else LEFT
         else:
             layer, key = layer + 1, DOWN
-        found.append((key, f"Layer {layer} Head {head} "))
+        found.append((key, f"Layer {layer} Head {head}"))
     return found
 
 
@@ -52,7 +53,8 @@ def press(terminal: Terminal, key: str, title: str) -> float:
     before = len(terminal.stream)
     start = time.perf_counter()
     terminal.send(key)
-    while title.encode() not in terminal.stream[before:]:
+    painted = re.compile(rb"%s(?!\d)" % title.encode())
+    while not painted.search(terminal.stream, before):
         terminal.read(1)
     return (time.perf_counter() - start) * 1e3
 
@@ -75,7 +77,7 @@ def main() -> None:
             terminal.until("exact", 300)
             terminal.settle(1)
             first = [press(terminal, key, title) for key, title in moves]
-            titles = ["Layer 0 Head 0 ", *(title for _, title in moves)]
+            titles = ["Layer 0 Head 0", *(title for _, title in moves)]
             back = [
                 press(terminal, BACK[key], titles[at])
                 for at, (key, _) in reversed(list(enumerate(moves)))

@@ -50,7 +50,7 @@ async def test_heads_by_every_key(open_app: Opener) -> None:
 
 
 async def test_the_map_finds_the_induction_head(open_app: Opener) -> None:
-    async with open_app() as screen:
+    async with open_app(prompt="Zog flim quex barn. " * 3) as screen:
         await screen.press("o", "o")
         found = screen.main.query_one(HeadMap)
         assert screen.main.look.map == "induction"
@@ -79,7 +79,7 @@ async def test_the_prompt_runs_and_is_remembered(open_app: Opener) -> None:
     async with open_app() as screen:
         box = screen.main.query_one(PromptBox)
         first = box.text
-        await screen.press("i", "ctrl+a", *"one", "ctrl+j", *"two", "enter")
+        await screen.press("i", "ctrl+a", "ctrl+k", *"one", "ctrl+j", *"two", "enter")
         await screen.until(lambda: screen.main.look.run and screen.main.look.run.run == 2)
         await screen.settled()
         tokens = screen.main.look.queries

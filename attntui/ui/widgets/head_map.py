@@ -44,6 +44,8 @@ class HeadValues(Pane):
         super().__init__(id=id)
         self.look = Look()
         self.values: np.ndarray | None = None
+        self._shown: tuple[object, ...] = ()
+        """What of the look is painted here; the cell is not."""
         self._levels = np.zeros((0, 0), np.int16)
 
     def show_look(self, look: Look) -> None:
@@ -53,14 +55,22 @@ class HeadValues(Pane):
             self.values = None
         if before.stacks is not look.stacks or before.stack != look.stack:
             self.lay_out()
-        self._update_levels()
-        self.refresh()
+        place = (look.run, look.stacks, look.stack, look.layer, look.head)
+        shown = (*place, look.map, look.lens, look.scale)
+        if shown != self._shown:
+            self._shown = shown
+            self._update_levels()
+            self._repaint()
 
     def show_values(self, values: np.ndarray) -> None:
         """Colour the heads: (layers, heads) in 0 ... 1, NaN where there is no value."""
         self.values = values
         self._update_levels()
-        self.refresh()
+        self._repaint()
+
+    def _repaint(self) -> None:
+        """Only the lines that hold something: blank ones would cross the wire as well."""
+        self.refresh_lines(0, min(self.size.height, len(self._levels) + 1 + FACTS))
 
     def lay_out(self) -> None:
         """Sizes anew, after a new model or stack."""

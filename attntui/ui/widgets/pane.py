@@ -29,6 +29,8 @@ class Pane(ScrollView, can_focus=True):
         "pane--cursor",
     }
 
+    _title = ""
+
     @property
     def palette(self) -> Palette:
         return cast("AttnApp", self.app).palette
@@ -39,7 +41,10 @@ class Pane(ScrollView, can_focus=True):
 
     def set_title(self, title: str) -> None:
         """A title that was made safe already; never parsed as markup."""
-        self.border_title = Content(title)
+        # Textual paints the whole pane anew for a title, for an equal one too.
+        if title != self._title:
+            self._title = title
+            self.border_title = Content(title)
 
     def strip_of(self, segments: list[Segment]) -> Strip:
         """The segments, filled up with blanks to the width of the pane."""

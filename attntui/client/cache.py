@@ -1,10 +1,14 @@
 """Answers kept, so that going back to a head or a cell asks nobody."""
 
-from collections import OrderedDict
+from __future__ import annotations
 
-import numpy as np
+from collections import OrderedDict
+from typing import TYPE_CHECKING
 
 from attntui.core.protocol import Reply, Request
+
+if TYPE_CHECKING:
+    import numpy as np
 
 BUDGET = 64 * 2**20
 OVERHEAD = 1000

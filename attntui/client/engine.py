@@ -1,5 +1,7 @@
 """The engine as the screen and the commands see it: ask, and await the answer."""
 
+from __future__ import annotations
+
 import asyncio
 import itertools
 import os
@@ -9,9 +11,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self
-
-import numpy as np
+from typing import TYPE_CHECKING, NamedTuple, Self, TypeAlias
 
 import attntui
 from attntui.client.errors import EngineFault, EngineGone, Superseded
@@ -46,7 +46,10 @@ HELLO_CALL = 0
 HELLO_SECONDS = 60.0
 STOPPED = "The engine was stopped."
 
-Response = tuple[Reply, list[np.ndarray]]
+if TYPE_CHECKING:
+    import numpy as np
+
+Response: TypeAlias = "tuple[Reply, list[np.ndarray]]"
 
 
 def _where_we_are() -> dict[str, str]:

@@ -6,13 +6,17 @@ Lengths are little-endian and unsigned. The header is a `Call` or an `Answer`; t
 of the answer's arrays, one after another. Nothing is ever pickled: the pipe may be a network.
 """
 
+from __future__ import annotations
+
 import struct
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import msgspec
-import numpy as np
 
 from attntui.core.protocol import Answer, ArraySpec, Call, Reply, Request
+
+if TYPE_CHECKING:
+    import numpy as np
 
 PREFIX = struct.Struct("<IQ")
 MAX_HEADER = 64 * 2**20
@@ -36,6 +40,8 @@ def encode_call(call: int, request: Request) -> bytes:
 
 def encode_answer(call: int, reply: Reply, *arrays: np.ndarray) -> list[bytes | memoryview]:
     """The pieces of a frame, to be written one after another; arrays are not copied."""
+    import numpy as np
+
     arrays = tuple(np.ascontiguousarray(array) for array in arrays)
     specs = tuple(ArraySpec(str(array.dtype), array.shape) for array in arrays)
     header = _encoder.encode(Answer(call, reply, specs))
@@ -66,6 +72,10 @@ def decode_answer(header: bytes, body: bytes) -> tuple[Answer, list[np.ndarray]]
         answer = _answer_decoder.decode(header)
     except msgspec.MsgspecError as error:
         raise FrameError(f"the engine's answer could not be read: {error}") from error
+    if not answer.arrays:
+        return answer, []
+    import numpy as np  # here: the first paint does not wait for it
+
     arrays, offset = [], 0
     for spec in answer.arrays:
         if spec.dtype not in DTYPES or any(length < 0 for length in spec.shape):

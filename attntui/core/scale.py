@@ -1,8 +1,14 @@
-"""From weights to levels: which shade a weight gets, and which weight a shade stands for."""
+"""From weights to levels: which shade a weight gets, and which weight a shade stands for.
 
-from typing import Literal
+numpy is imported by the functions that need it: the first paint does not wait for it.
+"""
 
-import numpy as np
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Scale = Literal["linear", "sqrt", "log", "row"]
 SCALES: tuple[Scale, ...] = ("linear", "sqrt", "log", "row")
@@ -24,6 +30,8 @@ def brightness(
 
     `row_largest` (..., 1) is used by the row scale; by default the largest of the given weights.
     """
+    import numpy as np
+
     if scale == "linear":
         return weights
     if scale == "sqrt":
@@ -40,6 +48,8 @@ def levels(bright: np.ndarray, count: int) -> np.ndarray:
 
     Level 0 is everything below the first visible shade, so a weight of exactly 0 is level 0.
     """
+    import numpy as np
+
     steps = np.clip(np.floor(np.nan_to_num(bright) * count), 0, count - 1).astype(np.int16)
     return np.where(np.isnan(bright), np.int16(-1), steps)
 

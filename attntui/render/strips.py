@@ -5,42 +5,37 @@ row is one long run.
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 
-import numpy as np
 from rich.segment import Segment
 
 from attntui.render.palette import Palette
 
 
-def runs(levels: np.ndarray) -> Iterator[tuple[int, int, int]]:
-    """(start, stop, level) of every run of equal values in `levels` (n)."""
-    if not len(levels):
-        return
-    edges = np.flatnonzero(np.diff(levels)) + 1
-    starts = [0, *edges.tolist()]
-    stops = [*edges.tolist(), len(levels)]
-    for start, stop in zip(starts, stops, strict=True):
-        yield start, stop, int(levels[start])
+def runs(levels: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """(level, length) of every run of equal levels."""
+    for level, equal in groupby(levels):
+        yield level, sum(1 for _ in equal)
 
 
-def row_segments(levels: np.ndarray, palette: Palette, width: int) -> list[Segment]:
+def row_segments(levels: Sequence[int], palette: Palette, width: int) -> list[Segment]:
     """Cells of `width` columns each; level -1 is a cell outside of what can be attended to."""
     segments = []
-    for start, stop, level in runs(levels):
+    for level, length in runs(levels):
         if level < 0:
-            segments.append(Segment(" " * (width * (stop - start)), palette.outside))
+            segments.append(Segment(" " * (width * length), palette.outside))
         else:
-            text = palette.glyphs[level] * (width * (stop - start))
+            text = palette.glyphs[level] * (width * length)
             segments.append(Segment(text, palette.styles[level]))
     return segments
 
 
 def digit_segments(
-    levels: np.ndarray, weights: np.ndarray, palette: Palette, width: int
+    levels: Sequence[int], weights: Sequence[float], palette: Palette, width: int
 ) -> list[Segment]:
     """As `row_segments`, each weight written inside its cell; `width` is at least 4."""
     segments = []
-    for level, weight in zip(levels.tolist(), weights.tolist(), strict=True):
+    for level, weight in zip(levels, weights, strict=True):
         if level < 0:
             segments.append(Segment(" " * width, palette.outside))
             continue
@@ -59,5 +54,5 @@ def short_weight(weight: float) -> str:
 
 def legend_segments(palette: Palette, low: str, high: str) -> Sequence[Segment]:
     """The whole ramp between the weights it stands for."""
-    cells = row_segments(np.arange(palette.count), palette, 1)
+    cells = row_segments(range(palette.count), palette, 1)
     return [Segment(f"{low} "), *cells, Segment(f" {high}")]

@@ -1,9 +1,10 @@
 """From a look to the panes: asks for what is needed, paints what comes, drops what is late."""
 
-from collections.abc import Callable
-from typing import cast
+from __future__ import annotations
 
-import numpy as np
+from collections.abc import Callable
+from typing import TYPE_CHECKING, cast
+
 from textual.screen import Screen
 
 from attntui.client.engine import EngineFault, EngineGone, Superseded
@@ -18,6 +19,9 @@ from attntui.ui.widgets.grid_window import GridWindow
 from attntui.ui.widgets.head_map import HeadBar, HeadMap
 from attntui.ui.widgets.lines import CursorLine
 from attntui.ui.widgets.ranked_list import RankedList
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class Painter:

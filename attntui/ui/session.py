@@ -1,10 +1,12 @@
 """The engine on behalf of the screen: start, load, run, cancel, free, and start again."""
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-import numpy as np
 from msgspec.structs import replace
 from textual.message import Message
 
@@ -27,6 +29,9 @@ from attntui.core.protocol import (
 from attntui.core.tokens import sanitise
 from attntui.ui.examples import example_prompt
 from attntui.ui.messages import Idle, ModelReady, RunReady, Trouble, Waiting
+
+if TYPE_CHECKING:
+    import numpy as np
 
 MAX_DEATHS = 3
 

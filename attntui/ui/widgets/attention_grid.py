@@ -1,9 +1,8 @@
 """The grid: one cell per weight, queries down, keys across, labels that stay in sight."""
 
-import numpy as np
 from rich.segment import Segment
 from textual import events
-from textual.geometry import Offset, Size
+from textual.geometry import Offset, Region, Size
 from textual.strip import Strip
 
 from attntui.core.protocol import GetWindow, Token
@@ -35,7 +34,7 @@ class AttentionGrid(Pane):
         self._largest: GridWindow | None = None
         self.waiting = ""
         self.share: float | None = None
-        self._levels = np.zeros((0, 0), np.int16)
+        self._levels: list[list[int]] = []
         self._header: list[list[str]] = []
 
     # What is shown.
@@ -85,9 +84,8 @@ class AttentionGrid(Pane):
         if self.window is not None:
             stack = self.look.stack_info
             causal = stack is not None and stack.causal
-            self._levels = self.window.levels(
-                self.look.scale, self.palette.count, causal, self._largest
-            )
+            shown = self.window.levels(self.look.scale, self.palette.count, causal, self._largest)
+            self._levels = shown.tolist()
 
     def notify_style_update(self) -> None:
         self._update_levels()
@@ -218,16 +216,18 @@ class AttentionGrid(Pane):
 
     def _move_cursor(self, before: Look) -> None:
         if not self._scroll_to_cursor():
-            self._refresh_cross(before)
-            self._refresh_cross(self.look)
+            self.refresh(*self._cross(before), *self._cross(self.look))
 
-    def _refresh_cross(self, look: Look) -> None:
-        """A cursor's lines: its row, and the column labels."""
-        height = self.size.height
-        line = self.header_height + look.query // self.step - self.scroll_offset.y
-        if self.header_height <= line < height:
-            self.refresh_lines(line, 1)
-        self.refresh_lines(0, self.header_height)
+    def _cross(self, look: Look) -> list[Region]:
+        """What shows a cursor: its cell, its row's label, its column's."""
+        width = self.cell_width
+        x = self.label_width + look.key // self.step * width - self.scroll_offset.x
+        y = self.header_height + look.query // self.step - self.scroll_offset.y
+        return [
+            Region(x, y, width, 1),
+            Region(0, y, self.label_width, 1),
+            Region(x, 0, width, self.header_height),
+        ]
 
     def _scroll_to_cursor(self) -> bool:
         """Bring the cursor out from under the labels; whether anything moved."""
@@ -325,8 +325,8 @@ class AttentionGrid(Pane):
             return []
         start, stop = columns.start - first, columns.stop - first
         missing = max(0, -start)
-        shown = self._levels[down, max(0, start) : max(0, stop)]
-        weights = window.weights[down, max(0, start) : max(0, stop)]
+        shown = self._levels[down][max(0, start) : max(0, stop)]
+        weights = window.weights[down, max(0, start) : max(0, stop)].tolist()
         cells = [Segment(" " * (missing * width), self.palette.outside)] if missing else []
         if width >= DIGITS_FROM:
             cells += digit_segments(shown, weights, self.palette, width)

@@ -1,11 +1,15 @@
 """The part of a matrix that the grid holds, and how it is zoomed."""
 
-from dataclasses import dataclass
+from __future__ import annotations
 
-import numpy as np
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from attntui.core.protocol import GetWindow
 from attntui.core.scale import Scale, brightness, levels
+
+if TYPE_CHECKING:
+    import numpy as np
 
 ZOOMS: tuple[tuple[int, int], ...] = (
     (6, 1),
@@ -41,7 +45,7 @@ class GridWindow:
         (top, bottom), (left, right) = self.request.rows, self.request.keys
         return top <= rows[0] and rows[1] <= bottom and left <= keys[0] and keys[1] <= right
 
-    def same_rows(self, other: "GridWindow") -> bool:
+    def same_rows(self, other: GridWindow) -> bool:
         """Whether both hold the same rows of the same view."""
         mine, its = self.request, other.request
         return (mine.run, mine.view, mine.rows, mine.row_step) == (
@@ -52,7 +56,7 @@ class GridWindow:
         )
 
     def levels(
-        self, scale: Scale, count: int, causal: bool, largest: "GridWindow | None"
+        self, scale: Scale, count: int, causal: bool, largest: GridWindow | None
     ) -> np.ndarray:
         """Levels of all cells; -1 where a causal model cannot look and does not.
 
@@ -61,6 +65,8 @@ class GridWindow:
         of_rows = largest.weights if largest is not None and largest.same_rows(self) else None
         shown = levels(brightness(self.weights, scale, of_rows), count)
         if causal:
+            import numpy as np
+
             down, across = self.weights.shape
             last_query = self.request.rows[0] + (np.arange(down) + 1) * self.step - 1
             first_key = self.request.keys[0] + np.arange(across) * self.step

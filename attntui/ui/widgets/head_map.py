@@ -1,8 +1,10 @@
 """The head map: one cell per head, selector and overview in one; and its one-line fold."""
 
-from typing import ClassVar
+from __future__ import annotations
 
-import numpy as np
+import math
+from typing import TYPE_CHECKING, ClassVar
+
 from rich.segment import Segment
 from textual import events
 from textual.binding import Binding, BindingType
@@ -14,6 +16,9 @@ from attntui.render.strips import row_segments
 from attntui.ui.messages import HeadPicked
 from attntui.ui.state import Look, MapKind
 from attntui.ui.widgets.pane import Pane
+
+if TYPE_CHECKING:
+    import numpy as np
 
 TITLES: dict[MapKind, str] = {
     "cell": "Heads · this cell",
@@ -46,7 +51,7 @@ class HeadValues(Pane):
         self.values: np.ndarray | None = None
         self._shown: tuple[object, ...] = ()
         """What of the look is painted here; the cell is not."""
-        self._levels = np.zeros((0, 0), np.int16)
+        self._levels: list[list[int]] = []
 
     def show_look(self, look: Look) -> None:
         """Follow the selection; the values come by `show_values`."""
@@ -68,6 +73,11 @@ class HeadValues(Pane):
         self._update_levels()
         self._repaint()
 
+    @property
+    def _shape(self) -> tuple[int, int]:
+        """Layers and heads; of uneven layers, the most heads."""
+        return len(self._levels), len(self._levels[0]) if self._levels else 0
+
     def _repaint(self) -> None:
         """Only the lines that hold something: blank ones would cross the wire as well."""
         self.refresh_lines(0, min(self.size.height, len(self._levels) + 1 + FACTS))
@@ -80,12 +90,11 @@ class HeadValues(Pane):
             stack = self.look.stack_info
             layers = stack.layers if stack else ()
             most = max((layer.heads for layer in layers), default=0)
-            self._levels = np.full((len(layers), most), -1, np.int16)
-            for at, layer in enumerate(layers):
-                self._levels[at, : layer.heads] = 0
+            self._levels = [[0] * layer.heads + [-1] * (most - layer.heads) for layer in layers]
             return
         scale: Scale = "linear" if self.look.scale == "row" else self.look.scale
-        self._levels = levels(brightness(self.values, scale), self.palette.count)
+        shown = levels(brightness(self.values, scale), self.palette.count)
+        self._levels = shown.tolist()
 
     def notify_style_update(self) -> None:
         self._update_levels()
@@ -96,14 +105,21 @@ class HeadValues(Pane):
         if self.values is None or self.look.layer >= len(self.values):
             return None
         value = float(self.values[self.look.layer, self.look.head])
-        return None if np.isnan(value) else value
+        return None if math.isnan(value) else value
 
     def largest(self) -> tuple[int, int, float] | None:
         """Layer, head and value of the largest; None while there are no values."""
-        if self.values is None or np.isnan(self.values).all():
+        values = [] if self.values is None else self.values.tolist()
+        found = [
+            (value, -layer, -head)
+            for layer, row in enumerate(values)
+            for head, value in enumerate(row)
+            if not math.isnan(value)
+        ]
+        if not found:
             return None
-        layer, head = np.unravel_index(np.nanargmax(self.values), self.values.shape)
-        return int(layer), int(head), float(self.values[layer, head])
+        value, layer, head = max(found)
+        return -layer, -head, value
 
     def mark(self, cells: list[Segment], column: int, width: int) -> list[Segment]:
         """Brackets around the chosen head, or a filled cell where there is no room for them."""
@@ -122,11 +138,11 @@ class HeadMap(HeadValues):
     @property
     def cell_width(self) -> int:
         """Two columns a head where all fit, else one."""
-        return 2 if NUMBER + self._levels.shape[1] * 2 <= MAX_WIDTH else 1
+        return 2 if NUMBER + self._shape[1] * 2 <= MAX_WIDTH else 1
 
     def lay_out(self) -> None:
         self._update_levels()
-        layers, heads = self._levels.shape
+        layers, heads = self._shape
         width = NUMBER + heads * self.cell_width
         self.styles.width = min(max(width, MIN_WIDTH), MAX_WIDTH) + EDGES
         self.virtual_size = Size(NUMBER + heads * self.cell_width, layers + 1 + FACTS)
@@ -145,7 +161,7 @@ class HeadMap(HeadValues):
             self.scroll_to(y=wanted, animate=False, force=True)
 
     def render_line(self, y: int) -> Strip:
-        layers, heads = self._levels.shape
+        layers, heads = self._shape
         if not layers:
             return self.strip_of([])
         if y == 0:
@@ -197,7 +213,7 @@ class HeadMap(HeadValues):
             return
         layer = offset.y - 1 + self.scroll_offset.y
         head = (offset.x - NUMBER) // self.cell_width
-        layers, heads = self._levels.shape
+        layers, heads = self._shape
         if layer < layers and head < heads:
             self.post_message(HeadPicked(layer, head))
 
@@ -251,5 +267,5 @@ class HeadBar(HeadValues):
                     self.post_message(HeadPicked(look.layer, look.head))
                 return
             x -= len(text)
-        if len(self._levels) and x // 2 < self._levels.shape[1]:
+        if len(self._levels) and x // 2 < self._shape[1]:
             self.post_message(HeadPicked(None, x // 2))

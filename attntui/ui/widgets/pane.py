@@ -49,7 +49,7 @@ class Pane(ScrollView, can_focus=True):
     def strip_of(self, segments: list[Segment]) -> Strip:
         """The segments, filled up with blanks to the width of the pane."""
         width = self.size.width
-        strip = Strip(segments)
+        strip = Strip(segments).simplify()
         if strip.cell_length > width:
             return strip.crop(0, width)
         return strip.extend_cell_length(width, self.style_of("text"))

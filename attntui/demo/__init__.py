@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-DEFAULT_PROMPT = ""
-DEFAULT_MASKED_PROMPT = "The boy opened the [MASK] and went into the garden."
+# At its last token the strongest induction head looks at what followed the first "M".
+DEFAULT_PROMPT = "There was once a queen who loved Doctor Mirabel. Every day Doctor M"
+DEFAULT_MASKED_PROMPT = "The old man opened the door [MASK] went out into the garden."
 JAPANESE_MASKED_PROMPT = "吾輩は[MASK]である。"
 
 
@@ -22,6 +23,7 @@ MODELS: dict[str, BundledModel] = {
         Path(__file__).parent / "demo",
         "a small causal Llama trained on English tales: 4 layers x 6 heads",
         DEFAULT_PROMPT,
+        head=(2, 4),
     ),
     "demo-bert": BundledModel(
         Path(__file__).parent / "demo-bert",

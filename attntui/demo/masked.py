@@ -22,6 +22,7 @@ MASKED_SHARE = 0.15
 class Masked:
     name = "demo-bert"
     steps = 6000
+    steady_steps = 0
     warm_up_steps = 400
 
     def __init__(self, texts: dict[Language, Text]) -> None:
@@ -94,7 +95,7 @@ class Masked:
         seen = seen.where(dice > 0.8 * MASKED_SHARE, self.tokenizer.mask_token_id)
         return seen.where(chosen, ids), chosen
 
-    def measure(self) -> dict[str, object]:
+    def measure(self, step: int) -> dict[str, object]:
         return {
             language: str(measure.accuracy(self.model, self.tokenizer, sentences))
             for language, sentences in self.held_out.items()

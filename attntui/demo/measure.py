@@ -40,11 +40,16 @@ def attention(model: PreTrainedModel, ids: Tensor) -> Tensor:
     return torch.cat(list(model(ids, output_attentions=True).attentions)).float()
 
 
-def heads(model: PreTrainedModel, seeds: Sequence[int] = range(5), length: int = 40) -> Heads:
-    """Scores on repeated random tokens, for eager attention and prompts that begin with token 0."""
+def heads(
+    model: PreTrainedModel,
+    symbols: int | None = None,
+    seeds: Sequence[int] = range(8),
+    length: int = 40,
+) -> Heads:
+    """Scores on repeated random tokens below `symbols`, after token 0; needs eager attention."""
     totals = []
     for seed in seeds:
-        ids = repeated_tokens(0, model.config.vocab_size, length, seed)
+        ids = repeated_tokens(0, symbols or model.config.vocab_size, length, seed)
         weights = attention(model, ids)
         totals.append(
             [
@@ -54,6 +59,22 @@ def heads(model: PreTrainedModel, seeds: Sequence[int] = range(5), length: int =
             ]
         )
     return Heads(*(torch.stack(scores).mean(0) for scores in zip(*totals, strict=True)))
+
+
+@torch.no_grad()
+def copied(
+    model: PreTrainedModel,
+    symbols: int | None = None,
+    seeds: Sequence[int] = range(8),
+    length: int = 40,
+) -> float:
+    """Share of a repeated random segment's second copy, after its first token, guessed right."""
+    right = []
+    for seed in seeds:
+        ids = repeated_tokens(0, symbols or model.config.vocab_size, length, seed)
+        guesses = model(ids).logits[0, length + 1 : -1].argmax(-1)
+        right.append((guesses == ids[0, length + 2 :]).float().mean())
+    return float(torch.stack(right).mean())
 
 
 def induction(weights: Tensor, ids: Tensor) -> Tensor:

@@ -33,6 +33,7 @@ LAST_RATE = 0.05
 class Recipe(Protocol):
     name: str
     steps: int
+    steady_steps: int
     warm_up_steps: int
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
@@ -42,7 +43,7 @@ class Recipe(Protocol):
 
     def loss(self, step: int, random: torch.Generator) -> Tensor: ...
 
-    def measure(self) -> dict[str, object]: ...
+    def measure(self, step: int) -> dict[str, object]: ...
 
 
 def main() -> None:
@@ -74,7 +75,7 @@ def train(recipe: Recipe, options: argparse.Namespace) -> None:
     optimizer = torch.optim.AdamW(groups(recipe.model), betas=(0.9, 0.98), fused=True)
     begun, progress, step, average = time.monotonic(), 0.0, 0, 0.0
     while progress < 1:
-        rate = recipe.learning_rate(step) * decay(progress)
+        rate = recipe.learning_rate(step) * decay(progress, recipe.steady_steps / steps)
         rate *= min(1, (step + 1) / recipe.warm_up_steps)
         for group in optimizer.param_groups:
             group["lr"] = rate
@@ -89,14 +90,16 @@ def train(recipe: Recipe, options: argparse.Namespace) -> None:
         progress = max(step / steps, elapsed / 60 / options.minutes)
         if step % MEASURE_EVERY == 0 or progress >= 1:
             recipe.model.eval()
-            result = {"loss": round(average, 3), **recipe.measure()}
+            result = {"loss": round(average, 3), **recipe.measure(step)}
             recipe.model.train()
             write(recipe, options.out / recipe.name)
             print(f"{recipe.name} {step}/{steps} {elapsed:.0f}s {json.dumps(result)}", flush=True)
 
 
-def decay(progress: float) -> float:
-    return LAST_RATE + (1 - LAST_RATE) * (1 + math.cos(math.pi * min(1, progress))) / 2
+def decay(progress: float, steady: float) -> float:
+    """A cosine from 1 to `LAST_RATE`, after a steady share of the run."""
+    share = min(1.0, max(0.0, (progress - steady) / (1 - steady)))
+    return LAST_RATE + (1 - LAST_RATE) * (1 + math.cos(math.pi * share)) / 2
 
 
 def groups(model: PreTrainedModel) -> list[dict[str, object]]:
@@ -104,7 +107,7 @@ def groups(model: PreTrainedModel) -> list[dict[str, object]]:
     matrices = [weight for weight in model.parameters() if weight.dim() > 1]
     vectors = [weight for weight in model.parameters() if weight.dim() < 2]
     return [
-        {"params": matrices, "weight_decay": 0.1},
+        {"params": matrices, "weight_decay": 0.01},
         {"params": vectors, "weight_decay": 0.0},
     ]
 

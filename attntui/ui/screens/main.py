@@ -1,6 +1,8 @@
 """The main screen: a key changes the look; what the new look needs is asked for and painted."""
 
+import asyncio
 from dataclasses import replace
+from importlib import import_module
 from typing import ClassVar
 
 from textual import on
@@ -84,7 +86,15 @@ class MainScreen(Screen[None]):
         prompt = self.session.prompt
         if prompt is not None:
             self.query_one(PromptBox).give(prompt.text)
-        self.call_after_refresh(self._work, None)
+        self.call_after_refresh(self._begin)
+
+    def _begin(self) -> None:
+        """After the first paint: start the engine, and meanwhile import numpy beside the loop.
+
+        The first answer needs numpy; importing it in the loop would stop the screen for 100 ms.
+        """
+        self.run_worker(asyncio.to_thread(import_module, "numpy"), exit_on_error=False)
+        self._work(None)
 
     async def on_unmount(self) -> None:
         await self.session.close()

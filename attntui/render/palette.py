@@ -21,9 +21,16 @@ class Palette:
     """
 
     styles: tuple[Style, ...]
+    inks: tuple[Style, ...]
+    """As `styles`, with a colour for text: a cell without text need not send it over the wire."""
     glyphs: tuple[str, ...]
     outside: Style
     """A cell that cannot be attended to, such as the future, and everything around the cells."""
+    outside_ink: Style
+
+    def ink(self, level: int) -> Style:
+        """For text in a cell of this level, -1 being outside."""
+        return self.inks[level] if level >= 0 else self.outside_ink
 
     @property
     def count(self) -> int:
@@ -35,12 +42,14 @@ class Palette:
 def colour_palette(mode: Mode) -> Palette:
     """Value as the cell's background, text in whatever contrasts with it."""
     dark, bright = _colour(16), _colour(231)
-    styles = tuple(
+    styles = tuple(Style(bgcolor=_colour(number)) for number in RAMPS[mode])
+    inks = tuple(
         Style(color=dark if lightness(number) > 55 else bright, bgcolor=_colour(number))
         for number in RAMPS[mode]
     )
-    outside = Style(color=_colour(BACKGROUND[mode]), bgcolor=_colour(BACKGROUND[mode]))
-    return Palette(styles, (" ",) * len(styles), outside)
+    background = _colour(BACKGROUND[mode])
+    outside_ink = Style(color=bright if mode == "dark" else dark, bgcolor=background)
+    return Palette(styles, inks, (" ",) * len(styles), Style(bgcolor=background), outside_ink)
 
 
 @lru_cache(8)
@@ -49,4 +58,4 @@ def shade_palette(foreground: str, background: str) -> Palette:
     faint = Style(color=foreground, bgcolor=background, dim=True)
     plain = Style(color=foreground, bgcolor=background)
     styles = (faint,) + (plain,) * (len(SHADES) - 1)
-    return Palette(styles, tuple(SHADES), plain)
+    return Palette(styles, styles, tuple(SHADES), plain, plain)

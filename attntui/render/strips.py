@@ -8,8 +8,13 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from rich.segment import Segment
+from rich.style import Style
 
 from attntui.render.palette import Palette
+
+BOLD = Style(bold=True)
+DIGITS_FROM = 4
+"""Columns a cell needs for its weight to be written in it."""
 
 
 def runs(levels: Sequence[int]) -> Iterator[tuple[int, int]]:
@@ -41,8 +46,18 @@ def digit_segments(
             continue
         edge = palette.glyphs[level] if palette.glyphs[level] in "▒▓█" else " "
         text = f"{short_weight(weight):>3}".center(width - 2)
-        segments.append(Segment(f"{edge}{text}{edge}", palette.styles[level]))
+        segments.append(Segment(f"{edge}{text}{edge}", palette.inks[level]))
     return segments
+
+
+def cursor_segments(level: int, weight: float, palette: Palette, width: int) -> list[Segment]:
+    """The cell under the cursor: in brackets, in ink that stands out from its shade."""
+    ink = palette.ink(level)
+    bold = ink + BOLD
+    if width < 2:
+        return [Segment("◆", bold)]
+    inside = short_weight(weight) if width >= DIGITS_FROM else ""
+    return [Segment("[", bold), Segment(inside.center(width - 2), ink), Segment("]", bold)]
 
 
 def short_weight(weight: float) -> str:

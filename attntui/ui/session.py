@@ -53,6 +53,7 @@ class Session:
     _cache: AnswerCache = field(default_factory=AnswerCache)
     _closed: bool = False
     _runs: int = 0
+    _turns: int = 0
     _deaths: int = 0
 
     def __post_init__(self) -> None:
@@ -68,13 +69,15 @@ class Session:
         """Do what is left to do until the prompt (`text`, or the one before) has run."""
         if text is not None:
             self.prompt = replace(self.prompt or PromptInput(text=text), text=text)
-        self.busy = True
+        self._turns += 1
+        turn, self.busy = self._turns, True
         try:
             while not await self._attempt():
                 pass
         finally:
-            self.busy = False
-            self.post(Idle())
+            if turn == self._turns:  # else a newer call cancelled this one, and is at work
+                self.busy = False
+                self.post(Idle())
 
     async def _attempt(self) -> bool:
         """Start, load, run; False when the engine died and it is worth another try."""

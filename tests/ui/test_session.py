@@ -114,3 +114,14 @@ async def test_the_model_is_freed_and_comes_back(open_app: Opener, keys: list[st
         assert (screen.main.session.model is None) == (len(keys) == 1)
         assert screen.main.look.query == query
         assert screen.main.query_one(PromptBox).text == "tokens 4"
+
+
+async def test_a_prompt_in_place_of_a_running_one(open_app: Opener) -> None:
+    async with open_app(prompt="tokens 3", fake=True) as screen:
+        await run_prompt(screen, "sleep 60")
+        await screen.until(lambda: "running the prompt" in screen.text)
+        await run_prompt(screen, "sleep 1;tokens 5")
+        await screen.pilot.pause(0.3)
+        assert screen.main.session.busy
+        assert "running the prompt" in screen.text
+        await screen.until(lambda: len(screen.main.look.queries) == 5, 10)

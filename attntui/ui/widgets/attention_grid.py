@@ -8,7 +8,7 @@ from textual.strip import Strip
 from attntui.core.protocol import GetWindow, Token
 from attntui.core.tokens import visible
 from attntui.render.labels import downwards, fit, longest
-from attntui.render.strips import digit_segments, row_segments
+from attntui.render.strips import DIGITS_FROM, cursor_segments, digit_segments, row_segments
 from attntui.ui.messages import CellPicked, WindowWanted
 from attntui.ui.state import Look
 from attntui.ui.widgets.grid_window import PLAIN_ZOOM, ZOOMS, GridWindow, fitting_zoom
@@ -19,8 +19,6 @@ LABEL_LEAST, LABEL_LIMIT = 6, 16
 """Columns of a row's label; special tokens are cut to what the others need."""
 HEADER_LEAST = 3
 WAITING_WIDTH = 40
-DIGITS_FROM = 4
-"""Columns a cell needs for its weight to be written in it."""
 
 
 class AttentionGrid(Pane):
@@ -328,26 +326,17 @@ class AttentionGrid(Pane):
         shown = self._levels[down][max(0, start) : max(0, stop)]
         weights = window.weights[down, max(0, start) : max(0, stop)].tolist()
         cells = [Segment(" " * (missing * width), self.palette.outside)] if missing else []
-        if width >= DIGITS_FROM:
-            cells += digit_segments(shown, weights, self.palette, width)
-        else:
-            cells += row_segments(shown, self.palette, width)
-        if row == self.look.query // self.step:
-            cells = self._mark(cells, self.look.key // self.step - columns.start)
-        return cells
+        at = self.look.key // self.step - columns.start - missing
+        if row != self.look.query // self.step or not 0 <= at < len(shown):
+            return cells + self._plain_cells(shown, weights)
+        return [
+            *cells,
+            *self._plain_cells(shown[:at], weights[:at]),
+            *cursor_segments(shown[at], weights[at], self.palette, width),
+            *self._plain_cells(shown[at + 1 :], weights[at + 1 :]),
+        ]
 
-    def _mark(self, cells: list[Segment], column: int) -> list[Segment]:
-        """The cursor: brackets around the cell, in whatever stands out from its shade."""
-        width, strip = self.cell_width, Strip(cells)
-        if not 0 <= column * width < strip.cell_length:
-            return cells
-        before, cell, after = (
-            strip.crop(0, column * width),
-            strip.crop(column * width, (column + 1) * width),
-            strip.crop((column + 1) * width),
-        )
-        inside = cell.text[1:-1]
-        style = next(iter(cell)).style or self.palette.outside
-        contrast = style + self.style_of("cursor") if style is self.palette.outside else style
-        bold = contrast + self.style_of("strong").without_color
-        return [*before, Segment("[", bold), Segment(inside, style), Segment("]", bold), *after]
+    def _plain_cells(self, shown: list[int], weights: list[float]) -> list[Segment]:
+        if self.cell_width >= DIGITS_FROM:
+            return digit_segments(shown, weights, self.palette, self.cell_width)
+        return row_segments(shown, self.palette, self.cell_width)

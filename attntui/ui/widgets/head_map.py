@@ -12,7 +12,7 @@ from textual.geometry import Size
 from textual.strip import Strip
 
 from attntui.core.scale import Scale, brightness, levels
-from attntui.render.strips import row_segments
+from attntui.render.strips import cursor_segments, row_segments
 from attntui.ui.messages import HeadPicked
 from attntui.ui.state import Look, MapKind
 from attntui.ui.widgets.pane import Pane
@@ -121,15 +121,16 @@ class HeadValues(Pane):
         value, layer, head = max(found)
         return -layer, -head, value
 
-    def mark(self, cells: list[Segment], column: int, width: int) -> list[Segment]:
-        """Brackets around the chosen head, or a filled cell where there is no room for them."""
-        strip = Strip(cells)
-        before, after = strip.crop(0, column * width), strip.crop((column + 1) * width)
-        cell = strip.crop(column * width, (column + 1) * width)
-        style = next(iter(cell), Segment("", self.style_of("text"))).style or self.palette.outside
-        bold = style + self.style_of("strong").without_color
-        shown = Segment("[]", bold) if width == 2 else Segment("◆", bold)
-        return [*before, shown, *after]
+    def cells(self, layer: int, width: int) -> list[Segment]:
+        """The heads of a layer; the chosen one in brackets."""
+        row, at = self._levels[layer], self.look.head
+        if layer != self.look.layer or self.look.lens != "head" or at >= len(row):
+            return row_segments(row, self.palette, width)
+        return [
+            *row_segments(row[:at], self.palette, width),
+            *cursor_segments(row[at], 0.0, self.palette, width),
+            *row_segments(row[at + 1 :], self.palette, width),
+        ]
 
 
 class HeadMap(HeadValues):
@@ -171,12 +172,10 @@ class HeadMap(HeadValues):
             return self.strip_of(self._fact(layer - layers))
         is_current = layer == self.look.layer
         style = self.style_of("current" if is_current else "faint")
-        cells = row_segments(self._levels[layer], self.palette, self.cell_width)
+        cells = self.cells(layer, self.cell_width)
         stack = self.look.stack_info
         if stack is not None and not stack.layers[layer].heads:
             cells = [Segment("no attention"[: heads * self.cell_width], self.style_of("faint"))]
-        elif is_current and self.look.lens == "head":
-            cells = self.mark(cells, self.look.head, self.cell_width)
         return self.strip_of([Segment(f"{layer:>{NUMBER - 1}} ", style), *cells])
 
     def _fact(self, line: int) -> list[Segment]:
@@ -242,10 +241,7 @@ class HeadBar(HeadValues):
         if y or not len(self._levels):
             return self.strip_of([])
         segments = [Segment(text, self.style_of(style)) for text, style, _ in self._parts()]
-        row = self._levels[self.look.layer]
-        cells = row_segments(row, self.palette, 2)
-        if self.look.lens == "head":
-            cells = self.mark(cells, self.look.head, 2)
+        cells = self.cells(self.look.layer, 2)
         title = TITLES[self.look.map].partition(" · ")[2]
         here, largest = self.value_here(), self.largest()
         note = f"  {title}" if here is None else f"  {title} {here:.3f}"

@@ -175,7 +175,8 @@ class HeadMap(HeadValues):
         cells = self.cells(layer, self.cell_width)
         stack = self.look.stack_info
         if stack is not None and not stack.layers[layer].heads:
-            cells = [Segment("no attention"[: heads * self.cell_width], self.style_of("faint"))]
+            none = "no attention" if heads * self.cell_width >= len("no attention") else "none"
+            cells = [Segment(none, self.style_of("faint"))]
         return self.strip_of([Segment(f"{layer:>{NUMBER - 1}} ", style), *cells])
 
     def _fact(self, line: int) -> list[Segment]:

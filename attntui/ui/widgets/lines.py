@@ -60,7 +60,8 @@ class StatusLine(Static):
         self.share: float | None = None
 
     def show_look(self, look: Look) -> None:
-        if (look.model, look.run) != (self.look.model, self.look.run):
+        before = self.look
+        if (look.model, look.run, look.stack) != (before.model, before.run, before.stack):
             self.look = look
             self.refresh()
 
@@ -74,7 +75,7 @@ class StatusLine(Static):
         model, run = self.look.model, self.look.run
         if model is None:
             return []
-        stack = self.look.stacks[0] if self.look.stacks else None
+        stack = self.look.stack_info
         parts = [short_name(model.name)]
         if stack is not None:
             heads = max(layer.heads for layer in stack.layers)

@@ -6,6 +6,7 @@ import io
 import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from types import FrameType
 
@@ -82,12 +83,21 @@ def _say(sentence: str, status: int) -> int:
     return status
 
 
+LEAVING_SECONDS = 3.0
+
+
 def _leave(number: int, frame: FrameType | None) -> None:
     """End in order, so that the terminal, files and the engine are cleaned up on the way.
+
+    A terminal that went away can hold up the writing thread for ever, so there is a last word; the
+    engine ends by itself when this process does.
 
     In an event loop the exit is raised between callbacks: inside a task it would be lost, or
     printed as that task's fault.
     """
+    watchdog = threading.Timer(LEAVING_SECONDS, os._exit, [128 + number])
+    watchdog.daemon = True
+    watchdog.start()
     if "asyncio" in sys.modules:
         import asyncio
 

@@ -18,9 +18,11 @@ from attntui.ui.widgets.ranked_list import Entry
 STACKS = {"self": "", "encoder": "Encoder ", "decoder": "Decoder ", "cross": "Cross "}
 
 
-def view_title(view: View, width: int, look: Look) -> str:
-    """What the grid shows, as long as there is room."""
+def view_title(view: View, step: int, width: int, look: Look) -> str:
+    """What the grid shows, as long as there is room; `step` tokens make a side of a cell."""
     name = STACKS[view.stack] + view_name(view)
+    if step > 1:
+        name += f" · cells of {step} × {step} tokens, their largest weight"
     stack = look.stack_info
     causal = stack is not None and stack.causal
     if isinstance(view, Rollout) and view.residual == 0 and causal:

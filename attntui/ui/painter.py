@@ -46,11 +46,12 @@ class Painter:
         window = self._screen.query_one(AttentionGrid).wanted_window(look)
         requests = wanted(look, window)
         for slot, request in requests.items():
-            if self._asked.get(slot) == request:
+            is_held = look.run is not None and look.run.run == self._session.held_run
+            known = self._session.known(request)
+            if self._asked.get(slot) == request or (known is None and not is_held):
                 continue
             self._asked[slot] = request
             self._count += 1
-            known = self._session.known(request)
             if known is not None:
                 self._accept(slot, request, self._count, *known)
             else:
@@ -103,7 +104,9 @@ class Painter:
     def _paint_window(self, request: GetWindow, reply: Reply, arrays: list[np.ndarray]) -> None:
         grid = self._screen.query_one(AttentionGrid)
         grid.show_window(GridWindow(request, arrays[0]))
-        grid.set_title(captions.view_title(request.view, grid.size.width, self._look))
+        grid.set_title(
+            captions.view_title(request.view, request.row_step, grid.size.width, self._look)
+        )
 
     def _paint_largest(self, request: GetWindow, reply: Reply, arrays: list[np.ndarray]) -> None:
         self._screen.query_one(AttentionGrid).show_largest(GridWindow(request, arrays[0]))

@@ -23,18 +23,18 @@ def find_token(tokens: Sequence[Token], part: str, start: int, step: int) -> int
     return None
 
 
-def find_head(look: Look, name: str) -> tuple[Look, str]:
-    """The look at a named head (`5.1`, or `5` for a layer), and a sentence where it is not there.
+def find_head(look: Look, name: str) -> Look:
+    """The look at a named head (`5.1`, or `5` for a layer).
 
     Raises:
-        UserError: `name` names no head.
+        UserError: `name` names no head, or none of this model.
     """
     layer, dot, head = name.strip().partition(".")
     if not (layer.isdecimal() and (head.isdecimal() or not dot)):
         raise UserError(f"“{name}” is no head: write layer.head, such as 5.1.")
     wished = replace(look, layer=int(layer), head=int(head) if dot else look.head, lens="head")
     found = wished.settle()
-    if (found.layer, found.head) == (wished.layer, wished.head):
-        return found, ""
-    nearest = f"{found.layer}.{found.head}"
-    return found, f"There is no head {name} here; the nearest is {nearest}."
+    if (found.layer, found.head) != (wished.layer, wished.head):
+        nearest = f"{found.layer}.{found.head}"
+        raise UserError(f"There is no head {name} here; the nearest is {nearest}.")
+    return found

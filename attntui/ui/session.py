@@ -51,6 +51,8 @@ class Session:
     model: ModelInfo | None = None
     busy: bool = False
     _cache: AnswerCache = field(default_factory=AnswerCache)
+    held_run: int | None = None
+    """The run that the engine can be asked about."""
     _closed: bool = False
     _runs: int = 0
     _turns: int = 0
@@ -61,7 +63,7 @@ class Session:
 
     def _engine_ended(self, gone: EngineGone) -> None:
         """The engine ended by itself. While something waits for it, that call says so."""
-        self.model = None
+        self.model = self.held_run = None
         if not self.busy:
             self.post(EngineEnded(str(gone)))
 
@@ -94,7 +96,7 @@ class Session:
         return True
 
     def _died(self, gone: EngineGone) -> bool:
-        self.model = None
+        self.model = self.held_run = None
         if self._closed:
             return True
         self._deaths += 1
@@ -107,7 +109,7 @@ class Session:
 
     async def _start(self) -> None:
         if not self.engine.alive:
-            self.model = None
+            self.model = self.held_run = None
             self.post(Waiting("starting the engine"))
             await self.engine.start()
 
@@ -131,6 +133,7 @@ class Session:
         assert isinstance(reply, Traced)
         self._deaths = 0
         self._cache.clear()
+        self.held_run = reply.info.run
         self.post(RunReady(reply.info))
 
     def _progress(self, progress: Progress) -> None:
@@ -158,7 +161,7 @@ class Session:
             await self.engine.ask(Unload())
         except (EngineGone, EngineFault, UserError) as error:
             self.post(Trouble(sanitise(str(error))))
-        self.model = None
+        self.model = self.held_run = None
         self.post(Idle())
 
     async def close(self) -> None:

@@ -62,6 +62,18 @@ def test_a_head_of_the_causal_model_shows(pattern):
     assert scores()[pattern].max() > 0.5
 
 
+def test_the_causal_model_copies_what_repeats():
+    model, tokenizer = bundled("demo")
+    right = []
+    for seed in range(8):
+        some = np.random.default_rng(seed).integers(1, len(tokenizer), 40).tolist()
+        ids = torch.tensor([[tokenizer.bos_token_id, *some, *some]])
+        with torch.no_grad():
+            guesses = model(ids).logits[0, 41:-1].argmax(-1)
+        right += (guesses == ids[0, 42:]).tolist()
+    assert np.mean(right) > 0.5
+
+
 def test_the_default_prompt_shows_the_induction_head():
     model, tokenizer = bundled("demo")
     ids = tokenizer(DEFAULT_PROMPT)["input_ids"]

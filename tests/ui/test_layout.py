@@ -73,3 +73,36 @@ async def test_long_and_wide_tokens_keep_the_columns(open_app: Opener) -> None:
         grid = screen.main.query_one(AttentionGrid)
         lines = [grid.render_line(y) for y in range(grid.size.height)]
         assert {line.cell_length for line in lines} == {grid.size.width}
+
+
+async def test_arrows_move_the_cell_where_the_grid_scrolls(open_app: Opener) -> None:
+    async with open_app(prompt="tokens 60", size=(80, 24), fake=True) as screen:
+        look = screen.main.look
+        assert look.query == 59
+        await screen.press("up", "up", "right", "right", "right")
+        assert (screen.main.look.query, screen.main.look.key) == (57, 3)
+        await screen.press("pageup", "end", "home", "pagedown")
+        assert screen.main.look.key == 0
+
+
+async def test_the_cursor_is_never_under_a_scrollbar(open_app: Opener) -> None:
+    async with open_app(prompt="tokens 60", size=(100, 30), fake=True) as screen:
+        grid = screen.main.query_one(AttentionGrid)
+        for keys in (("end",), ("ctrl+home",), ("ctrl+end", "end")):
+            await screen.press(*keys)
+            room = grid.scrollable_content_region.size
+            lines = [grid.render_line(y).text[: room.width] for y in range(room.height)]
+            assert sum("[" in line and "]" in line for line in lines) == 1
+
+
+async def test_a_small_screen_keeps_the_grid(open_app: Opener) -> None:
+    async with open_app(prompt="tokens 12", size=(60, 15), fake=True) as screen:
+        grid = screen.main.query_one(AttentionGrid)
+        assert grid.size.height - grid.header_height >= 3
+
+
+async def test_what_went_wrong_stays_on_an_empty_screen(open_app: Opener) -> None:
+    async with open_app(prompt="fail user Choose another model.", fake=True, wait=False) as screen:
+        await screen.until(lambda: not screen.main.session.busy and screen.main.session.model)
+        await screen.settled()
+        assert any("Choose another model." in line for line in screen.lines[8:22])

@@ -47,7 +47,8 @@ async def test_a_prompt_that_kills_the_engine_is_not_run_for_ever(open_app: Open
         await screen.press("j", "shift+right")
         look = screen.main.look
         await run_prompt(screen, "exit 7")
-        await screen.until(lambda: "L shows its log" in screen.text, 20)
+        await screen.until(lambda: "no model loaded" in screen.lines[0], 20)
+        await screen.until(lambda: "It ended 3 times" in screen.text, 5)
         assert screen.main.query_one(PromptBox).text == "exit 7"
         await run_prompt(screen, "tokens 4")
         await screen.until(lambda: len(screen.main.look.queries) == 4, 10)

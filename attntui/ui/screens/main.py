@@ -19,7 +19,7 @@ from attntui.core.protocol import (
     ModelOptions,
     PromptInput,
 )
-from attntui.core.scale import DESCRIPTIONS, SCALES
+from attntui.core.scale import SCALES
 from attntui.core.tokens import sanitise
 from attntui.ui.examples import favourite_head, first_query
 from attntui.ui.keys import bindings
@@ -43,7 +43,7 @@ from attntui.ui.session import EngineEnded, Session
 from attntui.ui.state import MAPS, MEANS, Lens, Look, Start
 from attntui.ui.widgets.ask_line import AskLine
 from attntui.ui.widgets.attention_grid import AttentionGrid
-from attntui.ui.widgets.head_map import TITLES, HeadBar, HeadMap
+from attntui.ui.widgets.head_map import HeadBar, HeadMap
 from attntui.ui.widgets.lines import CursorLine, KeyLine, StatusLine
 from attntui.ui.widgets.prompt_box import PromptBox
 from attntui.ui.widgets.ranked_list import RankedList
@@ -66,6 +66,7 @@ class MainScreen(Screen[None]):
         self.painter = Painter(self, self.session, lambda sentence: self._say(sentence, True))
         self._start = start
         self._match = ""
+        self._trouble = ""
 
     def compose(self) -> ComposeResult:
         yield StatusLine()
@@ -86,6 +87,7 @@ class MainScreen(Screen[None]):
         prompt = self.session.prompt
         if prompt is not None:
             self.query_one(PromptBox).give(prompt.text)
+            self.query_one(PromptBox).name_others(prompt.pair, prompt.decoder_text)
         self.call_after_refresh(self._begin)
 
     def _begin(self) -> None:
@@ -124,9 +126,9 @@ class MainScreen(Screen[None]):
 
     @on(Idle)
     def _stop_waiting(self) -> None:
-        missing = "" if self.session.model is not None else "no model loaded · R loads it"
+        self.query_one(AttentionGrid).show_waiting(self._trouble, None)
+        missing = "" if self.session.model is not None else "no model loaded · U loads it"
         self.query_one(StatusLine).show_waiting(missing, None)
-        self.query_one(AttentionGrid).show_waiting("", None)
 
     @on(ModelReady)
     def _model_ready(self, message: ModelReady) -> None:
@@ -165,6 +167,7 @@ class MainScreen(Screen[None]):
         if message.run.trust.why:
             is_eager = self.look.model is not None and self.look.model.capture == "eager"
             self._say(message.run.trust.why, severe=not is_eager)
+        self._trouble = ""
         before = self.look
         was_last = before.query >= len(before.queries) - 1
         look = replace(before, run=message.run).settle()
@@ -172,7 +175,7 @@ class MainScreen(Screen[None]):
             look = replace(look, query=first_query(look))
         self.painter.forget()
         self._change(look)
-        if before.run is None:
+        if before.run is None or before.queries != look.queries:
             self.run_worker(self._to_strongest_key(look), exit_on_error=False)
 
     async def _to_strongest_key(self, look: Look) -> None:
@@ -183,6 +186,7 @@ class MainScreen(Screen[None]):
 
     @on(Trouble)
     def _show_trouble(self, message: Trouble) -> None:
+        self._trouble = message.sentence
         self._say(message.sentence, severe=True)
 
     @on(EngineEnded)
@@ -258,13 +262,9 @@ class MainScreen(Screen[None]):
 
     def _go_to_head(self, name: str) -> None:
         try:
-            look, note = find_head(self.look, name)
+            self._change(find_head(self.look, name))
         except UserError as error:
             self._say(str(error))
-            return
-        if note:
-            self._say(note)
-        self._change(look)
 
     def _go_to_match(self, step: int) -> bool:
         at = find_token(self.look.queries, self._match, self.look.query, step)
@@ -304,7 +304,6 @@ class MainScreen(Screen[None]):
 
     def action_next_map(self) -> None:
         kind = MAPS[(MAPS.index(self.look.map) + 1) % len(MAPS)]
-        self._say(f"Head map: {TITLES[kind].partition(' · ')[2]}")
         self._change(replace(self.look, map=kind))
 
     def action_next_stack(self) -> None:
@@ -331,7 +330,6 @@ class MainScreen(Screen[None]):
 
     def action_next_scale(self) -> None:
         scale = SCALES[(SCALES.index(self.look.scale) + 1) % len(SCALES)]
-        self._say(f"Scale {scale}: {DESCRIPTIONS[scale]}.")
         self._change(replace(self.look, scale=scale))
 
     def action_zoom(self, nearer: int) -> None:

@@ -66,7 +66,9 @@ def help_window() -> Window:
     lines.append(
         Content(
             "The mouse picks cells, heads and tokens. Rows are queries: the token that looks.\n"
-            "Columns are keys: the tokens looked at. = explains the numbers."
+            "Columns are keys: the tokens looked at. = explains the numbers.\n"
+            "· is a space, ⏎ a line end; ⋮ and … stand for the rest of a long token;\n"
+            "⟨E3 81⟩ are bytes of a character that the tokenizer cut in pieces."
         )
     )
     return Window("Help", Content("\n").join(lines))

@@ -1,12 +1,14 @@
 """The grid: one cell per weight, queries down, keys across, labels that stay in sight."""
 
+from textwrap import wrap
+
 from rich.segment import Segment
 from textual import events
 from textual.geometry import Offset, Region, Size
 from textual.strip import Strip
 
 from attntui.core.protocol import GetWindow, Token
-from attntui.core.tokens import visible
+from attntui.core.tokens import sanitise, visible
 from attntui.render.labels import downwards, fit, longest
 from attntui.render.strips import DIGITS_FROM, cursor_segments, digit_segments, row_segments
 from attntui.ui.messages import CellPicked, WindowWanted
@@ -114,7 +116,7 @@ class AttentionGrid(Pane):
 
     def _body(self) -> Size:
         """Cells that fit beside the labels."""
-        width, height = self.size
+        width, height = self.scrollable_content_region.size
         columns = max(0, width - self.label_width) // self.cell_width
         return Size(columns, max(0, height - self.header_height))
 
@@ -127,6 +129,8 @@ class AttentionGrid(Pane):
             self.label_width + across * self.cell_width, self.header_height + down
         )
         self._scroll_to_cursor()
+        # Once more when the scrollbars have come or gone: they take a line and a column.
+        self.call_after_refresh(self._scroll_to_cursor)
         self.refresh()
         self._ask()
 
@@ -265,11 +269,11 @@ class AttentionGrid(Pane):
 
     def _waiting_line(self, y: int) -> Strip:
         middle, width = self.size.height // 2, self.size.width
-        if not self.waiting or y not in {middle - 1, middle}:
-            return self.strip_of([])
-        if y == middle - 1:
-            return self.strip_of([Segment(self.waiting.center(width), self.style_of("text"))])
-        if self.share is None:
+        lines = wrap(sanitise(self.waiting), max(1, width - 2))[-middle:] if middle else []
+        at = y - middle + len(lines)
+        if 0 <= at < len(lines):
+            return self.strip_of([Segment(lines[at].center(width), self.style_of("text"))])
+        if y != middle or self.share is None:
             return self.strip_of([])
         done = bar(self.share, WAITING_WIDTH)
         return self.strip_of(

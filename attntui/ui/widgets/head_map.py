@@ -245,11 +245,14 @@ class HeadBar(HeadValues):
         cells = self.cells(self.look.layer, 2)
         title = TITLES[self.look.map].partition(" · ")[2]
         here, largest = self.value_here(), self.largest()
-        note = f"  {title}" if here is None else f"  {title} {here:.3f}"
+        notes = [f"  {title}" if here is None else f"  {title} {here:.3f}"]
         if largest is not None:
             layer, head, value = largest
-            note += f" · largest {layer}.{head} {value:.3f}"
-        return self.strip_of([*segments, *cells, Segment(note, self.style_of("faint"))])
+            notes.append(f" · largest {layer}.{head} {value:.3f}")
+        room = self.size.width - Strip([*segments, *cells]).cell_length
+        while notes and len("".join(notes)) > room:
+            notes.pop()  # a number cut short would read as another number
+        return self.strip_of([*segments, *cells, Segment("".join(notes), self.style_of("faint"))])
 
     def on_click(self, event: events.Click) -> None:
         offset = event.get_content_offset(self)

@@ -84,7 +84,7 @@ class StatusLine(Static):
             parts.append(" + ".join(f"{len(side.tokens)}" for side in run.sides) + " tokens")
         parts.append(f"{sanitise(model.device)} {sanitise(model.dtype)}")
         if run is not None:
-            parts.append(human_bytes(run.device_bytes))
+            parts.append(f"memory {human_bytes(run.device_bytes)}")
         return parts
 
     def render(self) -> Content:
@@ -135,6 +135,9 @@ class CursorLine(Static):
             return Content("")
         query, key = look.queries[look.query], look.keys[look.key]
         weight = "…" if self.weight is None else f"{self.weight:.4f}"
+        stack = look.stack_info
+        if self.weight == 0 and stack is not None and stack.causal and look.key > look.query:
+            weight = "masked: a later token"
         left = Content.assemble(
             (f"{look.query} ", Style.parse("$faint")),
             quote(query.text),
@@ -171,7 +174,7 @@ class KeyLine(Static):
     def render(self) -> Content:
         entries = [("←↑↓→", "cell", ""), ("⇧ ←↑↓→", "head", "")]
         entries += [(key.show, key.footer, key.action) for key in KEYS if key.footer]
-        first = [entry for entry in entries if entry[1] in {"help", "prompt"}]
+        first = [entry for entry in entries if entry[1] in {"help", "prompt", "quit"}]
         rest = [entry for entry in entries if entry not in first]
         shown: list[tuple[str, str, str]] = []
         used = 0

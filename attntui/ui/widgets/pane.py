@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from attntui.ui.app import AttnApp
 
 
-class Pane(ScrollView, can_focus=True):
-    """A pane drawn with the line API.
+class Pane(ScrollView, can_focus=True, inherit_bindings=False):
+    """A pane drawn with the line API, without the scrolling keys of its base: arrows move cells.
 
     Every segment carries a style, blanks included: under NO_COLOR Textual crashes on one without.
     """

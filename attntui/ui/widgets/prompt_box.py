@@ -8,6 +8,7 @@ from textual.content import Content
 from textual.widgets import TextArea
 
 from attntui.core.tokens import sanitise_lines
+from attntui.render.labels import quote
 from attntui.ui.messages import PromptLeft, PromptSubmitted
 
 
@@ -32,7 +33,8 @@ class PromptBox(TextArea):
             tab_behavior="focus",
         )
         self.border_title = Content("Prompt")
-        self._given = ""
+        self._title = "Prompt"
+        self._given = self._ran = ""
         self._history: list[str] = []
         self._place = 0
 
@@ -42,6 +44,21 @@ class PromptBox(TextArea):
         self.load_text(sanitise_lines(text))
         if self.has_focus:
             self.move_cursor(self.document.end)
+
+    def name_others(self, pair: str | None, decoder_text: str | None) -> None:
+        """Say in the title what else the model reads, as given on the command line."""
+        title = "Prompt"
+        if pair is not None:
+            title += f" · second sentence {quote(pair)}"
+        if decoder_text is not None:
+            title += f" · decoder {quote(decoder_text)}"
+        self._title = title
+        self.border_title = Content(title)
+
+    def on_text_area_changed(self) -> None:
+        """What is not run yet says so: the picture belongs to the prompt before."""
+        edited = bool(self._history) and self.prompt != self._ran
+        self.border_title = Content(self._title + (" · edited, Enter runs it" if edited else ""))
 
     @property
     def prompt(self) -> str:
@@ -53,6 +70,8 @@ class PromptBox(TextArea):
         if prompt in self._history:
             self._history.remove(prompt)
         self._history.append(prompt)
+        self._ran = prompt
+        self.on_text_area_changed()
         self._place = len(self._history) - 1
 
     async def _on_key(self, event: events.Key) -> None:

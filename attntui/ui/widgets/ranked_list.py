@@ -78,12 +78,12 @@ class RankedList(Pane):
         text = self.style_of("cursor" if picked else "text")
         faint = text if picked else self.style_of("faint")
         share = f"{entry.share:.3f}"
-        places = 4 if self.axis else 0
+        places = 4
         labels = max((cell_len(other.label) for other in self.entries), default=1)
         room = max(4, min(labels, LABEL_LIMIT, width - len(share) - places - 3))
         segments = [Segment(fit(entry.label, room) + " ", text)]
-        if places:
-            segments.append(Segment(f"{entry.position!s:>{places}} ", faint))
+        position = "" if entry.position is None else str(entry.position)
+        segments.append(Segment(f"{position:>{places}} ", faint))
         segments.append(Segment(share + " ", text))
         left = width - room - places - len(share) - 3
         if left > 2:

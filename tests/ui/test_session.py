@@ -44,7 +44,7 @@ async def test_a_failure_is_one_sentence_and_keeps_the_run(open_app: Opener) -> 
 
 async def test_a_prompt_that_kills_the_engine_is_not_run_for_ever(open_app: Opener) -> None:
     async with open_app(prompt="tokens 3", fake=True) as screen:
-        await screen.press("j", "shift+right")
+        await screen.press("k", "shift+right")
         look = screen.main.look
         await run_prompt(screen, "exit 7")
         await screen.until(lambda: "no model loaded" in screen.lines[0], 20)

@@ -7,6 +7,7 @@ PNG: a web page may not load the font that an SVG asks for).
 """
 
 import asyncio
+import html
 import os
 import re
 import shutil
@@ -19,6 +20,8 @@ from typing import Literal
 os.environ["TEXTUAL_COLOR_SYSTEM"] = "truecolor"
 os.environ.pop("NO_COLOR", None)
 
+from rich.cells import cell_len
+
 from attntui.core.protocol import ModelOptions, PromptInput
 from attntui.demo import JAPANESE_MASKED_PROMPT
 from attntui.ui.app import AttnApp
@@ -27,6 +30,13 @@ from attntui.ui.state import Start
 
 HERE = Path(__file__).parent
 WIDE, NARROW = (120, 36), (80, 24)
+CELL = 12.2
+"""Columns are so many units wide in the SVG that Textual writes."""
+TEXT = re.compile(
+    r'<text(?P<head> class="[^"]*" )x="(?P<x>[^"]*)"(?P<tail> y="[^"]*") textLength="[^"]*"'
+    r'(?: clip-path="[^"]*")?>(?P<content>[^<]*)</text>'
+)
+WORD = re.compile(r"[!-~]+|[\xa0 ]+|.")
 FONTS = "DejaVu Sans Mono, Noto Sans Mono CJK JP, Noto Color Emoji, monospace"
 
 
@@ -75,7 +85,20 @@ def local_fonts(svg: str) -> str:
     """The SVG with fonts of this machine in place of ones from the network, and spaces kept."""
     svg = re.sub(r"@font-face \{.*?\n    \}\n", "", svg, flags=re.DOTALL)
     svg = re.sub(r"font-family: [^;]*;", f"font-family: {FONTS};", svg)
-    return svg.replace("<text ", '<text xml:space="preserve" ')
+    return TEXT.sub(placed, svg)
+
+
+def placed(text: re.Match[str]) -> str:
+    """One text as several, each word and each wide character in its own place.
+
+    `rsvg-convert` knows no `textLength`, so a character from another font would shift the rest.
+    """
+    pieces, x = [], float(text["x"])
+    for word in WORD.findall(html.unescape(text["content"])):
+        if word.strip("\xa0 "):
+            pieces.append(f'<text{text["head"]}x="{x:g}"{text["tail"]}>{html.escape(word)}</text>')
+        x += cell_len(word) * CELL
+    return "".join(pieces)
 
 
 def write(name: str, svg: str) -> None:

@@ -104,10 +104,12 @@ class Server:
         """Greet, import torch, then answer calls until the input closes."""
         faulthandler.enable()
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl+c is for the screen
+        # Read before the greeting: whoever waits only for that may be gone right after it.
+        parent = os.getppid()
         hello = Hello(PROTOCOL_VERSION, __version__, os.getpid(), platform.node())
         self._writer.send(0, hello)
-        for work in (self._read, _leave_with_parent):
-            threading.Thread(target=work, name=work.__name__, daemon=True).start()
+        for work, about in ((self._read, ()), (_leave_with, (parent,))):
+            threading.Thread(target=work, args=about, name=work.__name__, daemon=True).start()
         session = self._start_session()
         while True:
             self._answer(session, self._next())
@@ -189,9 +191,8 @@ class Server:
         self._writer.send(number, Failed("cancelled", "Cancelled."))
 
 
-def _leave_with_parent() -> None:
+def _leave_with(parent: int) -> None:
     """End the process once whoever started it is gone, should the pipe outlive them."""
-    parent = os.getppid()
     while os.getppid() == parent:
         time.sleep(PARENT_INTERVAL)
     os._exit(0)

@@ -45,6 +45,6 @@ def _endpoint(address: str, token: bool) -> Finding:
     parts = urlsplit(address)
     shown = f"{parts.scheme}://{parts.hostname or ''}"
     if address.rstrip("/") == HOME:
-        return Finding("ok", "hub", shown)
+        return Finding("ok", "hub", f"{shown} (not contacted)")
     warning = " and is sent your token" if token else ""
     return Finding("note", "hub", f"HF_ENDPOINT: models come from {shown}{warning}.")

@@ -20,11 +20,6 @@ def fit(text: str, width: int) -> str:
     return set_cell_size(kept + ELLIPSIS, width)
 
 
-def fit_right(text: str, width: int) -> str:
-    """As `fit`, padded on the left."""
-    return " " * max(0, width - cell_len(text)) + fit(text, min(width, cell_len(text)))
-
-
 def downwards(token: str, height: int) -> list[str]:
     """A token written downwards: `height` pieces of one or two columns, at the bottom.
 

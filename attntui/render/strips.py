@@ -65,9 +65,3 @@ def short_weight(weight: float) -> str:
     if weight < 0.005:
         return ""
     return f"{weight:.2f}"[1:] if weight < 0.995 else f"{weight:.1f}"
-
-
-def legend_segments(palette: Palette, low: str, high: str) -> Sequence[Segment]:
-    """The whole ramp between the weights it stands for."""
-    cells = row_segments(range(palette.count), palette, 1)
-    return [Segment(f"{low} "), *cells, Segment(f" {high}")]

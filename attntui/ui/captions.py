@@ -12,7 +12,6 @@ from attntui.core.protocol import (
 from attntui.core.tokens import sanitise, visible
 from attntui.render.labels import quote
 from attntui.ui.state import Look
-from attntui.ui.wanted import attended_key
 from attntui.ui.widgets.ranked_list import Entry
 
 STACKS = {"self": "", "encoder": "Encoder ", "decoder": "Decoder ", "cross": "Cross "}
@@ -51,12 +50,11 @@ def view_name(view: View) -> str:
     return " · ".join(["Rollout", *options])
 
 
-def attends_title(look: Look) -> str:
-    return f"{look.query} {quote(look.queries[look.query].text)} attends to"
+def attends_title(look: Look, query: int) -> str:
+    return f"{query} {quote(look.queries[query].text)} attends to"
 
 
-def attended_title(look: Look) -> str:
-    key = attended_key(look)
+def attended_title(look: Look, key: int) -> str:
     return f"{key} {quote(look.keys[key].text)} is attended by"
 
 

@@ -1,5 +1,6 @@
 """What each number on the screen is: its formula and its source."""
 
+from attntui.core.scale import DESCRIPTIONS
 from attntui.ui.state import Look
 
 HEAD = (
@@ -80,4 +81,5 @@ def meanings(look: Look) -> list[tuple[str, str, str]]:
             ),
             source.format(discard=discard),
         )
-    return [grid, MAPS[look.map], TRUST]
+    scale = (f"Scale: {look.scale}", DESCRIPTIONS[look.scale], "s changes it; no number changes")
+    return [grid, MAPS[look.map], scale, TRUST]

@@ -58,10 +58,9 @@ class RunReady(Message):
 
 @dataclass
 class Trouble(Message):
-    """One sentence for the user; `dead` when nothing goes on until they act."""
+    """One sentence for the user."""
 
     sentence: str
-    dead: bool = False
 
 
 class Idle(Message):

@@ -119,13 +119,17 @@ class Painter:
         self._screen.query_one(HeadMap).show_values(arrays[0])
         self._screen.query_one(HeadBar).show_values(arrays[0])
 
-    def _paint_attends(self, request: Request, reply: Reply, arrays: list[np.ndarray]) -> None:
+    def _paint_attends(self, request: GetTop, reply: Reply, arrays: list[np.ndarray]) -> None:
         entries, note = captions.top_entries(cast(Top, reply), self._look.keys)
-        self._list("attends").show_entries(captions.attends_title(self._look), entries, note)
+        self._list("attends").show_entries(
+            captions.attends_title(self._look, request.position), entries, note
+        )
 
-    def _paint_attended(self, request: Request, reply: Reply, arrays: list[np.ndarray]) -> None:
+    def _paint_attended(self, request: GetTop, reply: Reply, arrays: list[np.ndarray]) -> None:
         entries, note = captions.top_entries(cast(Top, reply), self._look.queries)
-        self._list("attended").show_entries(captions.attended_title(self._look), entries, note)
+        self._list("attended").show_entries(
+            captions.attended_title(self._look, request.position), entries, note
+        )
 
     def _paint_predictions(self, request: Request, reply: Reply, arrays: list[np.ndarray]) -> None:
         found = cast(Predictions, reply)

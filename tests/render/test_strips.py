@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from attntui.render.labels import downwards, fit, fit_right
+from attntui.render.labels import downwards, fit
 from attntui.render.palette import colour_palette, shade_palette
 from attntui.render.strips import digit_segments, row_segments, runs, short_weight
 
@@ -50,7 +50,6 @@ def test_short_weights(weight: float, text: str) -> None:
 @given(st.text("ab日本👩é·", max_size=12), st.integers(1, 14))
 def test_a_label_has_exactly_its_width(text: str, width: int) -> None:
     assert cell_len(fit(text, width)) == width
-    assert cell_len(fit_right(text, width)) == width
 
 
 def test_a_long_label_says_that_it_was_cut() -> None:

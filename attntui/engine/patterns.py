@@ -8,10 +8,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from attntui.core.protocol import Statistic
+from attntui.core.protocol import STATISTICS, Statistic
 from attntui.engine.forward import CheckCancel, Report, never, silent
 from attntui.engine.layers import Layer, tiles
 from attntui.engine.stacks import SIDES, Tower
+
+
+def statistics(
+    tower: Tower, ids: Tensor, check_cancel: CheckCancel = never, progress: Report = silent
+) -> tuple[np.ndarray, tuple[int, ...]]:
+    """Every statistic of every head (statistics, layers, heads), and how many rows each counts."""
+    nothing = np.full((len(tower.layers), tower.heads), np.nan, np.float32)
+    found = {
+        name: statistic(tower, name, ids, check_cancel, progress)
+        for name in ("previous", "induction")
+    }
+    scores = np.stack([found.get(name, nothing) for name in STATISTICS])
+    return scores, (0,) * len(STATISTICS)
 
 
 def statistic(

@@ -15,7 +15,6 @@ from attntui.core.protocol import (
     Side,
     Stack,
     StackInfo,
-    Statistic,
     TopEntry,
     Trust,
     View,
@@ -99,8 +98,8 @@ class Run:
 
     def window(
         self, request: GetWindow, *, check_cancel: CheckCancel = never, progress: Report = silent
-    ) -> list[np.ndarray]:
-        """The window, pooled, and the learned sink's weights where there is one.
+    ) -> tuple[tuple[str, ...], list[np.ndarray]]:
+        """Names and arrays: the window, pooled, and the learned sink's weights where there is one.
 
         Computed in tiles of rows, so that a window over everything holds no whole matrix.
 
@@ -123,7 +122,8 @@ class Run:
             if (shares := self._views.sinks(request.view, at, end)) is not None:
                 pooled = pool(shares[:, None], request.row_step, 1, request.pooling)
                 sinks.append(_array(pooled[:, 0]))
-        return [np.concatenate(tiles), *([np.concatenate(sinks)] if sinks else [])]
+        arrays = [np.concatenate(tiles), *([np.concatenate(sinks)] if sinks else [])]
+        return ("weights", "sink")[: len(arrays)], arrays
 
     def cell_map(self, stack: Stack, query: int, key: int) -> np.ndarray:
         """(layers, heads) float32: the weight every head gives a cell, NaN where none.
@@ -141,17 +141,12 @@ class Run:
                 weights[number, : layer.info.heads] = _array(cell(layer, query, key))
         return weights
 
-    def statistic(
-        self,
-        stack: Stack,
-        name: Statistic,
-        *,
-        check_cancel: CheckCancel = never,
-        progress: Report = silent,
-    ) -> np.ndarray:
-        """(layers, heads) float32: a score of every head, NaN where no row is eligible."""
+    def statistics(
+        self, stack: Stack, *, check_cancel: CheckCancel = never, progress: Report = silent
+    ) -> tuple[np.ndarray, tuple[int, ...]]:
+        """(statistics, layers, heads) float32, NaN where no row is eligible; and eligible rows."""
         tower = self._views.tower(stack)
-        return patterns.statistic(tower, name, self._ids(SIDES[stack][0]), check_cancel, progress)
+        return patterns.statistics(tower, self._ids(SIDES[stack][0]), check_cancel, progress)
 
     def top(self, request: GetTop) -> tuple[list[TopEntry], float, float]:
         """The largest weights of a row or column, the rest's sum, and the learned sink's weight.
@@ -163,11 +158,12 @@ class Run:
             raise UserError("the number of entries must be 0 or more.")
         sink = 0.0
         if request.direction == "attended_by":
-            weights = self.column(request.view, request.position)
+            weights = np.sum([self.column(request.view, at) for at in request.positions], axis=0)
         else:
-            weights = self._row(request.view, request.position)
-            sinks = self.sinks(request.view, request.position, request.position + 1)
-            sink = 0.0 if sinks is None else float(sinks[0])
+            weights = np.sum([self._row(request.view, at) for at in request.positions], axis=0)
+            for at in request.positions:
+                sinks = self.sinks(request.view, at, at + 1)
+                sink += 0.0 if sinks is None else float(sinks[0])
         entries = [TopEntry(at, weight) for at, weight in top(weights, request.count)]
         listed = sum(entry.weight for entry in entries)
         return entries, max(0.0, float(np.nansum(weights, dtype=np.float64)) - listed), sink

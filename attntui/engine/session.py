@@ -9,7 +9,7 @@ from attntui.core.protocol import (
     GetCellMap,
     GetLogits,
     GetPredictions,
-    GetStatistic,
+    GetStatistics,
     GetTop,
     GetWindow,
     Load,
@@ -17,6 +17,7 @@ from attntui.core.protocol import (
     Reply,
     Request,
     RunInfo,
+    Statistics,
     Top,
     Trace,
     Traced,
@@ -80,24 +81,25 @@ class Session:
     def _look(self, request: Request, work: Work) -> Answer:
         """Answer what is asked of a finished run."""
         loaded, held = self._held_model(), self._held_run(request)
-        answer = Arrays(held.number)
         match request:
             case GetWindow():
-                return answer, held.window(request)
+                names, arrays = held.window(request)
+                return Arrays(held.number, names), arrays
             case GetCellMap(stack=stack, query=query, key=key):
-                return answer, [held.cell_map(stack, query, key)]
-            case GetStatistic(stack=stack, name=name):
-                scores = held.statistic(
-                    stack, name, check_cancel=work.check_cancel, progress=work.progress
+                return Arrays(held.number, ("map",)), [held.cell_map(stack, query, key)]
+            case GetStatistics(stack=stack):
+                scores, eligible = held.statistics(
+                    stack, check_cancel=work.check_cancel, progress=work.progress
                 )
-                return answer, [scores]
+                return Statistics(held.number, eligible), [scores]
             case GetTop():
                 entries, rest, sink = held.top(request)
                 return Top(held.number, tuple(entries), rest, sink), []
             case GetPredictions(position=position, count=count):
                 return predict.predictions(loaded, held, position, count), []
             case GetLogits(rows=(start, stop)):
-                return answer, [predict.logits(loaded, held, start, stop)]
+                logits = predict.logits(loaded, held, start, stop)
+                return Arrays(held.number, ("logits",)), [logits]
         raise TypeError(f"no answer to {type(request).__name__}")
 
     def _held_model(self) -> LoadedModel:

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from attntui.core.errors import UserError
-from attntui.core.protocol import Head, Mean, Pooling, Rollout, Stack, View
+from attntui.core.protocol import Chosen, Head, Mean, Pooling, Rollout, Stack, View
 from attntui.engine.forward import CheckCancel, Report, never, silent
 from attntui.engine.layers import TILE_WEIGHTS, Layer, column
 from attntui.engine.rollout import rollout
@@ -69,6 +69,9 @@ class Views:
         if isinstance(view, Head):
             layer, head = self._head(view)
             return layer.rows(start, stop, head)[0]
+        if isinstance(view, Chosen):
+            heads = [self._head(Head(view.stack, *each)) for each in view.heads]
+            return torch.stack([one.rows(start, stop, at)[0].cpu() for one, at in heads]).mean(0)
         if isinstance(view, Rollout):
             return self._rollout(view, check_cancel, progress)[start:stop]
         first = start // BLOCK
@@ -88,6 +91,8 @@ class Views:
             layer, head = self._head(view)
             sinks = layer.sinks(start, stop, head)
             return None if sinks is None else sinks[0]
+        if isinstance(view, Chosen):
+            return None  # not yet
         means = []
         for layer in self._mean_layers(view):
             sinks = layer.sinks(start, stop)

@@ -1,6 +1,7 @@
 """Titles and lines in words, every token in them made safe."""
 
 from attntui.core.protocol import (
+    Chosen,
     Head,
     Mean,
     Predictions,
@@ -40,6 +41,9 @@ def view_name(view: View) -> str:
             if view.layer is None
             else f"Layer {view.layer} · mean over heads"
         )
+    if isinstance(view, Chosen):
+        named = ", ".join(f"{layer}.{head}" for layer, head in view.heads)
+        return f"Mean over heads {named}"
     options = [f"residual {view.residual:g}"]
     if view.start_layer:
         options.append(f"from layer {view.start_layer}")

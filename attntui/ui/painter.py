@@ -9,7 +9,16 @@ from textual.screen import Screen
 
 from attntui.client.engine import EngineFault, EngineGone, Superseded
 from attntui.core.errors import UserError
-from attntui.core.protocol import GetTop, GetWindow, Predictions, Reply, Request, Top
+from attntui.core.protocol import (
+    STATISTICS,
+    GetStatistics,
+    GetTop,
+    GetWindow,
+    Predictions,
+    Reply,
+    Request,
+    Top,
+)
 from attntui.ui import captions
 from attntui.ui.session import Session
 from attntui.ui.state import Look
@@ -67,7 +76,7 @@ class Painter:
         """The key that the query looks at most; None where it cannot be told."""
         if look.run is None:
             return None
-        request = GetTop(look.run.run, look.view, look.query, "attends_to", 1)
+        request = GetTop(look.run.run, look.view, (look.query,), "attends_to", 1)
         try:
             reply, _ = await self._session.latest("strongest", request)
         except (Superseded, EngineGone, EngineFault, UserError):
@@ -116,19 +125,24 @@ class Painter:
             self._screen.query_one(CursorLine).show_cell(self._look, float(arrays[0][0, 0]))
 
     def _paint_map(self, request: Request, reply: Reply, arrays: list[np.ndarray]) -> None:
-        self._screen.query_one(HeadMap).show_values(arrays[0])
-        self._screen.query_one(HeadBar).show_values(arrays[0])
+        values = arrays[0]
+        if isinstance(request, GetStatistics):
+            if self._look.map == "cell":
+                return
+            values = values[STATISTICS.index(self._look.map)]
+        self._screen.query_one(HeadMap).show_values(values)
+        self._screen.query_one(HeadBar).show_values(values)
 
     def _paint_attends(self, request: GetTop, reply: Reply, arrays: list[np.ndarray]) -> None:
         entries, note = captions.top_entries(cast(Top, reply), self._look.keys)
         self._list("attends").show_entries(
-            captions.attends_title(self._look, request.position), entries, note
+            captions.attends_title(self._look, request.positions[0]), entries, note
         )
 
     def _paint_attended(self, request: GetTop, reply: Reply, arrays: list[np.ndarray]) -> None:
         entries, note = captions.top_entries(cast(Top, reply), self._look.queries)
         self._list("attended").show_entries(
-            captions.attended_title(self._look, request.position), entries, note
+            captions.attended_title(self._look, request.positions[0]), entries, note
         )
 
     def _paint_predictions(self, request: Request, reply: Reply, arrays: list[np.ndarray]) -> None:

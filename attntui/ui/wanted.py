@@ -5,7 +5,7 @@ from typing import Literal
 from attntui.core.protocol import (
     GetCellMap,
     GetPredictions,
-    GetStatistic,
+    GetStatistics,
     GetTop,
     GetWindow,
     Request,
@@ -28,13 +28,13 @@ def wanted(look: Look, window: GetWindow | None) -> dict[Slot, Request]:
     requests: dict[Slot, Request] = {
         "window": window,
         "cell": GetWindow(run, view, (look.query, look.query + 1), (look.key, look.key + 1)),
-        "attends": GetTop(run, view, look.query, "attends_to", TOP_COUNT),
-        "attended": GetTop(run, view, attended_key(look), "attended_by", TOP_COUNT),
+        "attends": GetTop(run, view, (look.query,), "attends_to", TOP_COUNT),
+        "attended": GetTop(run, view, (attended_key(look),), "attended_by", TOP_COUNT),
     }
     if look.map == "cell":
         requests["map"] = GetCellMap(run, look.stack, look.query, look.key)
     else:
-        requests["map"] = GetStatistic(run, look.stack, look.map)
+        requests["map"] = GetStatistics(run, look.stack)
     if look.scale == "row" and window.keys != (0, len(look.keys)):
         requests["largest"] = GetWindow(
             run, view, window.rows, (0, len(look.keys)), window.row_step, len(look.keys)

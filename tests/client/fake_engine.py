@@ -18,6 +18,7 @@ import numpy as np
 from attntui.core.frames import encode_answer, read_call
 from attntui.core.protocol import (
     PROTOCOL_VERSION,
+    STATISTICS,
     Arrays,
     Call,
     Cancel,
@@ -25,7 +26,7 @@ from attntui.core.protocol import (
     Failed,
     GetCellMap,
     GetPredictions,
-    GetStatistic,
+    GetStatistics,
     GetTop,
     GetWindow,
     Head,
@@ -41,6 +42,7 @@ from attntui.core.protocol import (
     RunInfo,
     SideInfo,
     StackInfo,
+    Statistics,
     Token,
     Top,
     TopEntry,
@@ -167,8 +169,11 @@ def answer(call: Call) -> None:
             send(call.id, Predictions(request.run, request.position, "next token", ()))
         else:
             send(call.id, Failed("cancelled", "Cancelled."))
-    elif isinstance(request, GetCellMap | GetStatistic):
-        send(call.id, Arrays(request.run), np.full((2, 2), 0.5, np.float32))
+    elif isinstance(request, GetCellMap):
+        send(call.id, Arrays(request.run, ("map",)), np.full((2, 2), 0.5, np.float32))
+    elif isinstance(request, GetStatistics):
+        values = np.full((len(STATISTICS), 2, 2), 0.5, np.float32)
+        send(call.id, Statistics(request.run, (1,) * len(STATISTICS)), values)
     elif isinstance(request, GetTop):
         send(call.id, Top(request.run, (TopEntry(0, 1.0),), 0.0))
     elif isinstance(request, Unload):

@@ -253,7 +253,7 @@ def test_windows_equal_dense_pooling(
     request = GetWindow(1, view, (start, stop), (first, last), row_step, key_step, pooling)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run, "TILE_WEIGHTS", 40 * 7)
-        found, sinks = gpt_oss.window(request)
+        _, (found, sinks) = gpt_oss.window(request)
     whole = dense(gpt_oss, view)
     reduce = np.max if pooling == "max" else np.mean
     row_edges, key_edges = range(start, stop, row_step), range(first, last, key_step)
@@ -274,12 +274,12 @@ def test_windows_equal_dense_pooling(
 def test_columns_and_tops(gpt_oss: Run, view: View) -> None:
     whole = dense(gpt_oss, view)
     assert gpt_oss.column(view, 5) == pytest.approx(whole[:, 5], abs=1e-6)
-    entries, rest, sink = gpt_oss.top(GetTop(1, view, 30, "attends_to", 4))
+    entries, rest, sink = gpt_oss.top(GetTop(1, view, (30,), "attends_to", 4))
     order = np.argsort(-whole[30], kind="stable")[:4]
     assert [entry.position for entry in entries] == list(order)
     assert sum(entry.weight for entry in entries) + rest + sink == pytest.approx(1, abs=1e-5)
     assert sink > 0
-    entries, rest, sink = gpt_oss.top(GetTop(1, view, 5, "attended_by", 2))
+    entries, rest, sink = gpt_oss.top(GetTop(1, view, (5,), "attended_by", 2))
     assert entries[0].weight == pytest.approx(whole[:, 5].max(), abs=1e-6)
     assert sum(entry.weight for entry in entries) + rest == pytest.approx(
         whole[:, 5].sum(), abs=1e-5
@@ -335,8 +335,8 @@ def test_positions_outside_are_named(gpt_oss: Run) -> None:
     for wrong, sentence in (
         (lambda: gpt_oss.column(view, 40), "no key 40"),
         (lambda: gpt_oss.cell_map(stack, 0, -1), "no cell 0, -1"),
-        (lambda: gpt_oss.top(GetTop(1, view, 40, "attends_to", 3)), "no query 40"),
-        (lambda: gpt_oss.top(GetTop(1, view, -1, "attended_by", 3)), "no key -1"),
+        (lambda: gpt_oss.top(GetTop(1, view, (40,), "attends_to", 3)), "no query 40"),
+        (lambda: gpt_oss.top(GetTop(1, view, (-1,), "attended_by", 3)), "no key -1"),
         (lambda: gpt_oss.window(GetWindow(1, view, (0, 41), (0, 1))), "outside"),
         (lambda: gpt_oss.window(GetWindow(1, view, (0, 1), (0, 1), row_step=0)), "1 or more"),
     ):

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from attntui.core.protocol import Stack, Statistic
+from attntui.core.protocol import STATISTICS, Stack, Statistic
 from attntui.engine import layers, run
 from attntui.engine.layers import DenseLayer
 from attntui.engine.model import Cancelled
@@ -82,7 +82,7 @@ def test_equal_loops_on_models(name: str, monkeypatch: pytest.MonkeyPatch) -> No
     traced = run.trace(loaded, families.prompt(loaded), 1)
     for stack, tower in zip(traced.stacks, traced.towers, strict=True):
         for pattern in ("previous", "induction"):
-            found = traced.statistic(stack.name, pattern)
+            found = traced.statistics(stack.name)[0][STATISTICS.index(pattern)]
             if stack.name == "cross":
                 assert np.isnan(found).all()
                 continue
@@ -97,11 +97,11 @@ def test_progress_and_cancel() -> None:
     loaded = families.build("llama")
     traced = run.trace(loaded, families.prompt(loaded), 1)
     seen: list[tuple[str, int, int]] = []
-    traced.statistic("self", "previous", progress=lambda *report: seen.append(report))
-    assert seen == [("previous", layer, 3) for layer in range(3)]
+    traced.statistics("self", progress=lambda *report: seen.append(report))
+    assert seen[:3] == [("previous", layer, 3) for layer in range(3)]
 
     def cancel() -> None:
         raise Cancelled
 
     with pytest.raises(Cancelled):
-        traced.statistic("self", "previous", check_cancel=cancel)
+        traced.statistics("self", check_cancel=cancel)

@@ -113,7 +113,7 @@ def test_a_whole_visit(engine: Any, tiny: Callable[[str], Path]) -> None:
     np.testing.assert_allclose(weights.sum(1), 1, atol=1e-6)
     assert not np.triu(weights, 1).any()
 
-    top, _ = engine.ask(GetTop(7, view, count - 1, "attends_to", 2))
+    top, _ = engine.ask(GetTop(7, view, (count - 1,), "attends_to", 2))
     assert isinstance(top, Top)
     assert top.entries[0].weight == pytest.approx(float(weights[-1].max()), abs=1e-6)
     assert top.entries[0].position == int(weights[-1].argmax())
@@ -123,10 +123,10 @@ def test_a_whole_visit(engine: Any, tiny: Callable[[str], Path]) -> None:
     assert isinstance(predicted, Predictions)
     assert predicted.entries[0].id == int(logits[0].argmax())
 
-    gone, _ = engine.ask(GetTop(6, view, 0, "attends_to", 2))
+    gone, _ = engine.ask(GetTop(6, view, (0,), "attends_to", 2))
     assert gone == Failed("user", "Run 6 is no longer held: run the prompt again.")
     assert engine.ask(Unload())[0] == Done()
-    unloaded, _ = engine.ask(GetTop(7, view, 0, "attends_to", 2))
+    unloaded, _ = engine.ask(GetTop(7, view, (0,), "attends_to", 2))
     assert isinstance(unloaded, Failed) and unloaded.kind == "user"
 
 

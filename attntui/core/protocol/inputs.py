@@ -1,0 +1,32 @@
+"""What a user gives: a model to load, a text for it to read."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+
+class ModelOptions(Struct, frozen=True, kw_only=True):
+    """Which model to load, and how. `model` is a hub id, a folder, `demo` or `demo-bert`."""
+
+    model: str
+    revision: str | None = None
+    device: str = "auto"
+    dtype: str = "auto"
+    trust_remote_code: bool = False
+    offline: bool = False
+
+
+class PromptInput(Struct, frozen=True, kw_only=True):
+    """What the user gave the model to read, before tokenising.
+
+    With `chat`, `text` is one user message, or a JSON list of messages with role and content. An
+    encoder-decoder without `decoder_text` writes up to `generate` tokens of its own, greedily.
+    """
+
+    text: str
+    pair: str | None = None
+    decoder_text: str | None = None
+    chat: bool = False
+    special_tokens: Literal["auto", "none", "bos"] = "auto"
+    truncate: Literal["left", "right"] | None = None
+    generate: int = 32

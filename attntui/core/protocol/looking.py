@@ -1,0 +1,82 @@
+"""What is looked at: a matrix of weights, query by key, and how it is read."""
+
+from typing import Literal, get_args
+
+from msgspec import Struct
+
+Stack = Literal["self", "encoder", "decoder", "cross"]
+"""A tower of attention layers: `self` where a model has only one."""
+
+Side = Literal["text", "encoder", "decoder"]
+"""A row of tokens: `text` where a model reads only one."""
+
+Pooling = Literal["max", "mean"]
+Direction = Literal["attends_to", "attended_by"]
+HeadFusion = Literal["mean", "max", "min"]
+
+Statistic = Literal[
+    "entropy_bits",
+    "sink",
+    "self",
+    "previous",
+    "first",
+    "duplicate",
+    "induction",
+    "separator",
+    "punctuation",
+    "distance",
+    "largest",
+]
+STATISTICS: tuple[Statistic, ...] = get_args(Statistic)
+Basis = Literal["prompt", "calibration"]
+"""What a statistic is measured on: the run's prompt, or repeated random tokens."""
+
+
+class Head(Struct, frozen=True, tag="head"):
+    """One head of one layer."""
+
+    stack: Stack
+    layer: int
+    head: int
+
+
+class Mean(Struct, frozen=True, tag="mean"):
+    """The mean over the heads of a layer, or of all layers where `layer` is None."""
+
+    stack: Stack
+    layer: int | None = None
+
+
+class Chosen(Struct, frozen=True, tag="chosen"):
+    """The mean over chosen heads, each as (layer, head), at least one."""
+
+    stack: Stack
+    heads: tuple[tuple[int, int], ...]
+
+
+class Rollout(Struct, frozen=True, tag="rollout"):
+    """Attention rollout (Abnar & Zuidema 2020) with its options."""
+
+    stack: Stack
+    residual: float = 0.5
+    start_layer: int = 0
+    head_fusion: HeadFusion = "mean"
+    discard_ratio: float = 0.0
+
+
+View = Head | Mean | Chosen | Rollout
+
+Sinks = Literal["show", "hide", "renormalise"]
+
+
+class Reading(Struct, frozen=True):
+    """How a matrix is read, after it is computed.
+
+    `words`: rows and columns are words, and every position in a request and its answer is one
+    (`SideInfo.words`): the sum over a key's tokens, the mean over a query's (Clark et al. 2019).
+    `sinks`: weights on special tokens and attention sinks (`GetHidden`) are shown, or hidden (NaN),
+    or hidden with each row's other weights scaled up to sum to 1.
+    """
+
+    words: bool = False
+    sinks: Sinks = "show"

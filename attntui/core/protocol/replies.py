@@ -1,0 +1,151 @@
+"""What the engine answers."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from attntui.core.protocol.facts import ModelInfo, RunInfo
+
+
+class Hello(Struct, frozen=True, tag="hello"):
+    """The engine's first words, with call number 0, before it imports torch."""
+
+    protocol: int
+    version: str
+    pid: int
+    host: str
+
+
+class Progress(Struct, frozen=True, tag="progress"):
+    """How far a slow call is. `total` 0 means unknown; `unit` is "B" for bytes."""
+
+    stage: str
+    done: int = 0
+    total: int = 0
+    unit: str = ""
+
+
+class Loaded(Struct, frozen=True, tag="loaded"):
+    model: ModelInfo
+
+
+class Traced(Struct, frozen=True, tag="traced"):
+    info: RunInfo
+
+
+class Arrays(Struct, frozen=True, tag="arrays"):
+    """The arrays of this frame are the answer; `names` says which is which, in order."""
+
+    run: int
+    names: tuple[str, ...] = ()
+
+
+class Statistics(Struct, frozen=True, tag="statistics-of-heads"):
+    """One array (statistics, layers, heads) float32, in the order of `STATISTICS`.
+
+    NaN where no row is eligible. `eligible` is, for each statistic, how many rows were.
+    """
+
+    run: int
+    eligible: tuple[int, ...]
+
+
+class Hidden(Struct, frozen=True, tag="hidden-keys"):
+    """Key positions that hide: special tokens, and attention sinks (those that are not special)."""
+
+    run: int
+    special: tuple[int, ...]
+    sinks: tuple[int, ...]
+
+
+class TopEntry(Struct, frozen=True):
+    position: int
+    weight: float
+
+
+class Top(Struct, frozen=True, tag="top-entries"):
+    """Largest first; equal weights in order of position.
+
+    `rest` is the weight of all others together, `sink` that of a learned sink, `hidden` what the
+    reading hides (before any scaling).
+    """
+
+    run: int
+    entries: tuple[TopEntry, ...]
+    rest: float
+    sink: float = 0.0
+    hidden: float = 0.0
+
+
+class Scores(Struct, frozen=True, tag="score-parts"):
+    """A query's scores taken apart: arrays `query` (size), `keys` (keys, size), `scores` (keys)
+    and `weights` (keys), float32.
+
+    score_j = cap(scaling x sum over d of query_d x keys_jd) + bias_j + mask_j, where `cap` is
+    softcap x tanh(· / softcap) where there is one; -inf where the mask hides the key.
+    """
+
+    run: int
+    scaling: float
+    softcap: float | None = None
+    has_bias: bool = False
+
+
+class Prediction(Struct, frozen=True):
+    """A likely output: a token (or a class's name) with its probability and logit."""
+
+    text: str
+    id: int
+    probability: float
+    logit: float
+
+
+class Predictions(Struct, frozen=True, tag="predicted"):
+    """Likeliest first. `what` says what is predicted, such as "next token"."""
+
+    run: int
+    position: int
+    what: str
+    entries: tuple[Prediction, ...]
+
+
+class Done(Struct, frozen=True, tag="done"):
+    """Nothing more to say."""
+
+
+class Failed(Struct, frozen=True, tag="failed"):
+    """One clear sentence. `user`: they can mend it; `fault`: ours; `fatal`: the engine ends now."""
+
+    kind: Literal["user", "fault", "cancelled", "fatal"]
+    message: str
+
+
+Reply = (
+    Hello
+    | Progress
+    | Loaded
+    | Traced
+    | Arrays
+    | Statistics
+    | Hidden
+    | Top
+    | Scores
+    | Predictions
+    | Done
+    | Failed
+)
+
+
+class ArraySpec(Struct, frozen=True):
+    """An array of a frame, in C order."""
+
+    dtype: str
+    shape: tuple[int, ...]
+
+
+class Answer(Struct, frozen=True):
+    """A reply, the number of the call it answers, and the arrays that follow the header."""
+
+    id: int
+    reply: Reply
+    arrays: tuple[ArraySpec, ...] = ()

@@ -1,0 +1,166 @@
+"""What the screen asks of the engine."""
+
+from msgspec import Struct
+
+from attntui.core.protocol.inputs import ModelOptions, PromptInput
+from attntui.core.protocol.looking import Basis, Direction, Pooling, Reading, Stack, View
+
+
+class Load(Struct, frozen=True, tag="load"):
+    """Load a model; answered by `Loaded`. A model that was loaded before is dropped first."""
+
+    options: ModelOptions
+
+
+class Open(Struct, frozen=True, tag="open"):
+    """Open a file of attention computed elsewhere, in place of a model; answered by `Loaded`.
+
+    `Trace` then gives its one run, whatever the prompt.
+    """
+
+    path: str
+
+
+class Unload(Struct, frozen=True, tag="unload"):
+    """Free the model and its run; answered by `Done`."""
+
+
+class Trace(Struct, frozen=True, tag="trace"):
+    """Run the model on a prompt and record its attention as run `run`; answered by `Traced`."""
+
+    run: int
+    prompt: PromptInput
+
+
+class GetWindow(Struct, frozen=True, tag="window"):
+    """A window of one view; answered by `Arrays`: `weights` (rows, keys) float32.
+
+    `rows` and `keys` are half-open ranges of positions. With a step above 1, each cell pools
+    step x step weights; the last cell of an axis may pool fewer. Where the view has a learned sink
+    (gpt-oss), `sink` (rows) holds its weights; where the reading hides keys, `hidden` (rows) is
+    the weight that a row gives them, before any scaling.
+    """
+
+    run: int
+    view: View
+    rows: tuple[int, int]
+    keys: tuple[int, int]
+    row_step: int = 1
+    key_step: int = 1
+    pooling: Pooling = "max"
+    reading: Reading = Reading()
+
+
+class GetMaps(Struct, frozen=True, tag="maps"):
+    """All heads of a layer as small maps; `Arrays`: `maps` (heads, rows, keys) float32, pooled."""
+
+    run: int
+    stack: Stack
+    layer: int
+    row_step: int
+    key_step: int
+    pooling: Pooling = "max"
+    reading: Reading = Reading()
+
+
+class GetCellMap(Struct, frozen=True, tag="cell-map"):
+    """The weight every head gives one cell; `Arrays`: `map` (layers, heads) float32, NaN: none."""
+
+    run: int
+    stack: Stack
+    query: int
+    key: int
+    reading: Reading = Reading()
+
+
+class GetStatistics(Struct, frozen=True, tag="statistics"):
+    """Every statistic of every head, on tokens as they are; answered by `Statistics`."""
+
+    run: int
+    stack: Stack
+    basis: Basis = "prompt"
+
+
+class GetHidden(Struct, frozen=True, tag="hidden"):
+    """What a reading hides among a stack's keys; answered by `Hidden`."""
+
+    run: int
+    stack: Stack
+    words: bool = False
+
+
+class GetTop(Struct, frozen=True, tag="top"):
+    """The largest weights of a view's row (attends to) or column (attended by); answered by `Top`.
+
+    `positions` are queries for `attends_to`, keys for `attended_by`; several are summed.
+    """
+
+    run: int
+    view: View
+    positions: tuple[int, ...]
+    direction: Direction
+    count: int
+    reading: Reading = Reading()
+
+
+class GetScores(Struct, frozen=True, tag="scores"):
+    """One query's scores taken apart, before the softmax; answered by `Scores`.
+
+    Positions are tokens, not words. `keys` is a half-open range.
+    """
+
+    run: int
+    stack: Stack
+    layer: int
+    head: int
+    query: int
+    keys: tuple[int, int]
+
+
+class GetPredictions(Struct, frozen=True, tag="predictions"):
+    """The likeliest outputs at a token's position; answered by `Predictions`."""
+
+    run: int
+    position: int
+    count: int
+
+
+class GetLogits(Struct, frozen=True, tag="logits"):
+    """Logits of a half-open range of positions; `Arrays`: `logits` (positions, vocabulary)."""
+
+    run: int
+    rows: tuple[int, int]
+
+
+class Cancel(Struct, frozen=True, tag="cancel"):
+    """Give up another call, as soon as it can be; that call is answered by `Failed(cancelled)`.
+
+    This request itself has no answer.
+    """
+
+    call: int
+
+
+Request = (
+    Load
+    | Open
+    | Unload
+    | Trace
+    | GetWindow
+    | GetMaps
+    | GetCellMap
+    | GetStatistics
+    | GetHidden
+    | GetTop
+    | GetScores
+    | GetPredictions
+    | GetLogits
+    | Cancel
+)
+
+
+class Call(Struct, frozen=True):
+    """A request and the number that its replies carry."""
+
+    id: int
+    request: Request

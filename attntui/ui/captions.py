@@ -6,13 +6,12 @@ from attntui.core.protocol import (
     Mean,
     Predictions,
     Rollout,
-    Token,
     Top,
     View,
 )
 from attntui.core.tokens import sanitise, visible
 from attntui.render.labels import quote
-from attntui.ui.state import Look
+from attntui.ui.state import Look, Unit
 from attntui.ui.widgets.ranked_list import Entry
 
 STACKS = {"self": "", "encoder": "Encoder ", "decoder": "Decoder ", "cross": "Cross "}
@@ -20,7 +19,7 @@ STACKS = {"self": "", "encoder": "Encoder ", "decoder": "Decoder ", "cross": "Cr
 
 def view_title(view: View, step: int, width: int, look: Look) -> str:
     """What the grid shows, as long as there is room; `step` tokens make a side of a cell."""
-    name = STACKS[view.stack] + view_name(view)
+    name = " · ".join([STACKS[view.stack] + view_name(view), *readings(look)])
     if step > 1:
         name += f" · cells of {step} × {step} tokens, their largest weight"
     stack = look.stack_info
@@ -29,6 +28,22 @@ def view_title(view: View, step: int, width: int, look: Look) -> str:
         name += " · drifts to the first token with depth"
     long = f"{name} · query (row) attends to key (column)"
     return long if len(long) + 4 <= width else name
+
+
+def readings(look: Look) -> list[str]:
+    """What is not as the model gave it: never in silence."""
+    notes = []
+    if look.words:
+        notes.append("words")
+    if look.sinks == "hide":
+        notes.append("special tokens and sinks hidden")
+    if look.sinks == "renormalise":
+        notes.append("special tokens and sinks hidden, rows scaled to 1")
+    if look.between != "all":
+        notes.append(look.between)
+    if look.threshold:
+        notes.append(f"from {look.threshold:g}")
+    return notes
 
 
 def view_name(view: View) -> str:
@@ -54,15 +69,19 @@ def view_name(view: View) -> str:
     return " · ".join(["Rollout", *options])
 
 
-def attends_title(look: Look, query: int) -> str:
-    return f"{query} {quote(look.queries[query].text)} attends to"
+def attends_title(look: Look, queries: tuple[int, ...]) -> str:
+    if len(queries) > 1:
+        return f"{len(queries)} marked rows together attend to"
+    return f"{queries[0]} {quote(look.queries[queries[0]].text)} attends to"
 
 
-def attended_title(look: Look, key: int) -> str:
-    return f"{key} {quote(look.keys[key].text)} is attended by"
+def attended_title(look: Look, keys: tuple[int, ...]) -> str:
+    if len(keys) > 1:
+        return f"{len(keys)} marked columns are attended by"
+    return f"{keys[0]} {quote(look.keys[keys[0]].text)} is attended by"
 
 
-def top_entries(top: Top, tokens: tuple[Token, ...]) -> tuple[tuple[Entry, ...], str]:
+def top_entries(top: Top, tokens: tuple[Unit, ...]) -> tuple[tuple[Entry, ...], str]:
     """Lines of a top-attended list, and what is left beside them."""
     entries = tuple(
         Entry(visible(tokens[entry.position].text), entry.position, entry.weight)
@@ -71,6 +90,8 @@ def top_entries(top: Top, tokens: tuple[Token, ...]) -> tuple[tuple[Entry, ...],
     notes = []
     if top.sink > 0:
         notes.append(f"learned sink {top.sink:.3f}")
+    if top.hidden >= 0.0005:
+        notes.append(f"hidden {top.hidden:.3f}")
     if top.rest >= 0.0005:
         notes.append(f"all others {top.rest:.3f}")
     return entries, " · ".join(notes)
@@ -78,7 +99,9 @@ def top_entries(top: Top, tokens: tuple[Token, ...]) -> tuple[tuple[Entry, ...],
 
 def predictions_title(found: Predictions, look: Look) -> str:
     """What is predicted, and where."""
-    token = look.queries[found.position]
+    side = look.side("queries")
+    assert side is not None
+    token = side.tokens[found.position]
     return f"{sanitise(found.what)} · at {found.position} {quote(token.text)}"
 
 

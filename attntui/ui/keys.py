@@ -4,7 +4,7 @@ from typing import Literal, NamedTuple
 
 from textual.binding import Binding
 
-Group = Literal["Cell", "Head", "Look", "Prompt", "Engine", "Program"]
+Group = Literal["Page", "Cell", "Head", "Look", "Prompt", "Engine", "Program"]
 
 
 class Key(NamedTuple):
@@ -23,6 +23,22 @@ class Key(NamedTuple):
 
 
 KEYS: tuple[Key, ...] = (
+    Key("page.grid", "1", "1", "show_page('grid')", "Grid: all weights of a head", "Page", "grid"),
+    Key("page.lines", "2", "2", "show_page('lines')", "Lines between tokens", "Page", "lines"),
+    Key(
+        "page.text", "3", "3", "show_page('text')", "The text, shaded by attention", "Page", "text"
+    ),
+    Key("page.layer", "4", "4", "show_page('layer')", "All heads of a layer", "Page", "layer"),
+    Key("page.model", "5", "5", "show_page('model')", "All heads of all layers", "Page", "model"),
+    Key(
+        "page.neuron",
+        "6",
+        "6",
+        "show_page('neuron')",
+        "One score taken apart: the dimensions of query and key",
+        "Page",
+        "neuron",
+    ),
     Key("cell.left", "left,h", "← h", "move_cell(0,-1)", "Move to the key on the left", "Cell"),
     Key("cell.down", "down,j", "↓ j", "move_cell(1,0)", "Move to the next query", "Cell"),
     Key("cell.up", "up,k", "↑ k", "move_cell(-1,0)", "Move to the query before", "Cell"),
@@ -36,6 +52,12 @@ KEYS: tuple[Key, ...] = (
     Key("cell.search", "slash", "/", "search", "Search the tokens", "Cell", "search"),
     Key("cell.next", "n", "n", "next_match(1)", "Next match", "Cell"),
     Key("cell.previous", "N", "N", "next_match(-1)", "Match before", "Cell"),
+    Key("cell.enter", "enter", "Enter", "enter", "Open the head, where heads are shown", "Cell"),
+    Key(
+        "cell.mark_query", "space", "Space", "mark_query", "Mark this row: the list adds up", "Cell"
+    ),
+    Key("cell.mark_key", "v", "v", "mark_key", "Mark this column", "Cell"),
+    Key("cell.clear", "u", "u", "clear_marks", "Unmark all rows, columns and heads", "Cell"),
     Key(
         "head.left", "shift+left,left_curly_bracket", "⇧← {", "move_head(-1)", "Head before", "Head"
     ),
@@ -55,7 +77,32 @@ KEYS: tuple[Key, ...] = (
     ),
     Key("head.go", "g", "g", "go_to_head", 'Go to a head by name, such as "5.1"', "Head", "go to"),
     Key("head.top", "G", "G", "top_head", "Go to the head with the largest value", "Head"),
-    Key("head.map", "o", "o", "next_map", "Colour the head map by another score", "Head", "map by"),
+    Key(
+        "head.map",
+        "o",
+        "o",
+        "next_map(1)",
+        "Colour the head map by another score",
+        "Head",
+        "map by",
+    ),
+    Key("head.map_back", "O", "O", "next_map(-1)", "Back to the score before", "Head"),
+    Key(
+        "head.basis",
+        "b",
+        "b",
+        "next_basis",
+        "Scores on this prompt, or on repeated random tokens",
+        "Head",
+    ),
+    Key(
+        "head.choose",
+        "plus",
+        "+",
+        "choose_head",
+        "Choose this head, to be seen with others",
+        "Head",
+    ),
     Key("head.stack", "a", "a", "next_stack", "Encoder, decoder or cross attention", "Head"),
     Key(
         "look.mean",
@@ -76,6 +123,39 @@ KEYS: tuple[Key, ...] = (
         "rollout",
     ),
     Key("look.scale", "s", "s", "next_scale", "Scale: linear, sqrt, log, row", "Look", "scale"),
+    Key(
+        "look.threshold_up",
+        "greater_than_sign",
+        ">",
+        "threshold(1)",
+        "Draw fewer small weights",
+        "Look",
+    ),
+    Key(
+        "look.threshold_down",
+        "less_than_sign",
+        "<",
+        "threshold(-1)",
+        "Draw more small weights",
+        "Look",
+    ),
+    Key("look.words", "w", "w", "words", "Words, or the model's own tokens", "Look", "words"),
+    Key(
+        "look.sinks",
+        "t",
+        "t",
+        "next_sinks",
+        "Special tokens and sinks: show, hide, hide and scale rows to 1",
+        "Look",
+    ),
+    Key(
+        "look.between",
+        "p",
+        "p",
+        "next_between",
+        "Of two sentences: all, A→A, A→B, B→A, B→B",
+        "Look",
+    ),
     Key("look.zoom_in", "z", "z", "zoom(1)", "Zoom in", "Look", "zoom"),
     Key("look.zoom_out", "Z", "Z", "zoom(-1)", "Zoom out", "Look"),
     Key("look.fit", "f", "f", "fit", "Fit the whole prompt", "Look", "fit"),
@@ -122,6 +202,16 @@ def bindings() -> list[Binding]:
         for key in KEYS
         if key.id != "program.palette"  # Textual binds it itself
     ]
+
+
+def markdown() -> str:
+    """The table as the README shows it."""
+    lines = ["| key | does |", "|---|---|"]
+    for group, keys in by_group().items():
+        lines += [f"| {key.show} | {key.description} |" for key in keys]
+        if group == "Prompt":
+            lines += [f"| {show} (in the prompt) | {text} |" for show, text in PROMPT_KEYS]
+    return "\n".join(lines)
 
 
 def by_group() -> dict[Group, list[Key]]:

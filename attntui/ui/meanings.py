@@ -1,6 +1,7 @@
 """What each number on the screen is: its formula and its source."""
 
 from attntui.core.scale import DESCRIPTIONS
+from attntui.ui.measures import MEASURES
 from attntui.ui.state import Look
 
 HEAD = (
@@ -32,24 +33,6 @@ DRIFT = (
     "\nIn a causal model every path ends on the first tokens sooner or later; at residual 0 all\n"
     "weight drifts to token 0 with depth, whatever the model does."
 )
-MAPS = {
-    "cell": (
-        "Head map: weight at the cell",
-        "for every layer l and head h: A_lh[i, j] at the cursor's cell",
-        "the same weights as in the grid",
-    ),
-    "previous": (
-        "Head map: previous token",
-        "mean over queries i ≥ 1 of A[i, i - 1]",
-        "the previous-token stripe of TransformerLens's head detector, eligible rows only",
-    ),
-    "induction": (
-        "Head map: induction",
-        "mean over queries whose token occurred before, of the weight on all keys j\n"
-        "that follow an earlier copy (token j-1 = token i)",
-        "Olsson et al. 2022, In-context learning and induction heads; eligible rows only",
-    ),
-}
 TRUST = (
     "Trust",
     "exact: at load, a short prompt gave the same weights captured and by transformers' own\n"
@@ -82,4 +65,6 @@ def meanings(look: Look) -> list[tuple[str, str, str]]:
             source.format(discard=discard),
         )
     scale = (f"Scale: {look.scale}", DESCRIPTIONS[look.scale], "s changes it; no number changes")
-    return [grid, MAPS[look.map], scale, TRUST]
+    measure = MEASURES[look.map]
+    heads = (f"Head map: {measure.name}", measure.formula, measure.source)
+    return [grid, heads, scale, TRUST]

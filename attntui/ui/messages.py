@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from textual.message import Message
 
 from attntui.core.protocol import ModelInfo, RunInfo
+from attntui.ui.state import Look
 
 
 @dataclass
@@ -23,8 +24,15 @@ class HeadPicked(Message):
     head: int | None
 
 
-class WindowWanted(Message):
-    """The grid shows cells whose weights it does not have."""
+class RequestsChanged(Message):
+    """The page in sight needs what it did not need before."""
+
+
+@dataclass
+class LookPicked(Message):
+    """Another look was chosen with the mouse, inside a page."""
+
+    look: Look
 
 
 @dataclass

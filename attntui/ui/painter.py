@@ -10,27 +10,29 @@ from textual.screen import Screen
 from attntui.client.engine import EngineFault, EngineGone, Superseded
 from attntui.core.errors import UserError
 from attntui.core.protocol import (
-    STATISTICS,
     GetStatistics,
     GetTop,
     GetWindow,
     Predictions,
     Reply,
     Request,
+    Statistics,
     Top,
 )
 from attntui.ui import captions
 from attntui.ui.session import Session
-from attntui.ui.state import Look
-from attntui.ui.wanted import Slot, wanted
-from attntui.ui.widgets.attention_grid import AttentionGrid
-from attntui.ui.widgets.grid_window import GridWindow
-from attntui.ui.widgets.head_map import HeadBar, HeadMap
-from attntui.ui.widgets.lines import CursorLine
+from attntui.ui.state import Look, PageName
+from attntui.ui.wanted import wanted
+from attntui.ui.widgets.bars import CursorLine
+from attntui.ui.widgets.head_map import HeadValues
+from attntui.ui.widgets.page import Page
 from attntui.ui.widgets.ranked_list import RankedList
 
 if TYPE_CHECKING:
     import numpy as np
+
+Slot = tuple[PageName | None, str]
+"""Which page asked (None: what is shown on every page), and for what."""
 
 
 class Painter:
@@ -49,11 +51,12 @@ class Painter:
         """Ask for everything anew: another run, or another stack."""
         self._asked.clear()
 
-    def follow(self, look: Look) -> None:
+    def follow(self, look: Look, page: Page) -> None:
         """Paint what is known of this look, and ask for the rest."""
         self._look = look
-        window = self._screen.query_one(AttentionGrid).wanted_window(look)
-        requests = wanted(look, window)
+        requests: dict[Slot, Request] = {(None, slot): one for slot, one in wanted(look).items()}
+        if look.run is not None and look.queries and look.keys:
+            requests |= {(look.page, slot): one for slot, one in page.requests(look).items()}
         for slot, request in requests.items():
             is_held = look.run is not None and look.run.run == self._session.held_run
             known = self._session.known(request)
@@ -64,19 +67,20 @@ class Painter:
             if known is not None:
                 self._accept(slot, request, self._count, *known)
             else:
+                name = ".".join(part for part in slot if part)
                 self._screen.run_worker(
                     self._fetch(slot, request, self._count),
-                    group=slot,
-                    description=slot,
+                    group=name,
+                    description=name,
                     exit_on_error=False,
                 )
-        self._list("predictions").display = "predictions" in requests
+        self._list("predictions").display = (None, "predictions") in requests
 
     async def strongest_key(self, look: Look) -> int | None:
         """The key that the query looks at most; None where it cannot be told."""
         if look.run is None:
             return None
-        request = GetTop(look.run.run, look.view, (look.query,), "attends_to", 1)
+        request = GetTop(look.run.run, look.view, (look.query,), "attends_to", 1, look.reading)
         try:
             reply, _ = await self._session.latest("strongest", request)
         except (Superseded, EngineGone, EngineFault, UserError):
@@ -86,7 +90,7 @@ class Painter:
 
     async def _fetch(self, slot: Slot, request: Request, number: int) -> None:
         try:
-            reply, arrays = await self._session.latest(slot, request)
+            reply, arrays = await self._session.latest(".".join(map(str, slot)), request)
         except (Superseded, EngineGone):
             return
         except (UserError, EngineFault) as error:
@@ -103,47 +107,45 @@ class Painter:
         if is_stale or number < self._painted.get(slot, 0):
             return
         self._painted[slot] = number
-        getattr(self, f"_paint_{slot}")(request, reply, arrays)
+        page, name = slot
+        if page is not None:
+            self._screen.query_one(f"#{page}", Page).accept(name, request, reply, arrays)
+        else:
+            getattr(self, f"_paint_{name.replace('-', '_')}")(request, reply, arrays)
 
-    # One method for each slot.
+    # One method for each slot that is no page's.
 
     def _list(self, name: str) -> RankedList:
         return self._screen.query_one(f"#{name}", RankedList)
 
-    def _paint_window(self, request: GetWindow, reply: Reply, arrays: list[np.ndarray]) -> None:
-        grid = self._screen.query_one(AttentionGrid)
-        grid.show_window(GridWindow(request, arrays[0]))
-        grid.set_title(
-            captions.view_title(request.view, request.row_step, grid.size.width, self._look)
-        )
-
-    def _paint_largest(self, request: GetWindow, reply: Reply, arrays: list[np.ndarray]) -> None:
-        self._screen.query_one(AttentionGrid).show_largest(GridWindow(request, arrays[0]))
-
     def _paint_cell(self, request: GetWindow, reply: Reply, arrays: list[np.ndarray]) -> None:
-        if request == self._asked.get("cell"):
+        if request == self._asked.get((None, "cell")):
             self._screen.query_one(CursorLine).show_cell(self._look, float(arrays[0][0, 0]))
 
-    def _paint_map(self, request: Request, reply: Reply, arrays: list[np.ndarray]) -> None:
-        values = arrays[0]
-        if isinstance(request, GetStatistics):
-            if self._look.map == "cell":
-                return
-            values = values[STATISTICS.index(self._look.map)]
-        self._screen.query_one(HeadMap).show_values(values)
-        self._screen.query_one(HeadBar).show_values(values)
+    def _paint_cell_map(self, request: Request, reply: Reply, arrays: list[np.ndarray]) -> None:
+        for heads in self._screen.query(HeadValues):
+            heads.show_cell_map(arrays[0])
+
+    def _paint_statistics(
+        self, request: GetStatistics, reply: Reply, arrays: list[np.ndarray]
+    ) -> None:
+        if (request.stack, request.basis) == (self._look.stack, self._look.basis):
+            for heads in self._screen.query(HeadValues):
+                heads.show_statistics(arrays[0], cast(Statistics, reply).eligible)
 
     def _paint_attends(self, request: GetTop, reply: Reply, arrays: list[np.ndarray]) -> None:
+        if request.reading != self._look.reading:
+            return
         entries, note = captions.top_entries(cast(Top, reply), self._look.keys)
-        self._list("attends").show_entries(
-            captions.attends_title(self._look, request.positions[0]), entries, note
-        )
+        title = captions.attends_title(self._look, request.positions)
+        self._list("attends").show_entries(title, entries, note)
 
     def _paint_attended(self, request: GetTop, reply: Reply, arrays: list[np.ndarray]) -> None:
+        if request.reading != self._look.reading:
+            return
         entries, note = captions.top_entries(cast(Top, reply), self._look.queries)
-        self._list("attended").show_entries(
-            captions.attended_title(self._look, request.positions[0]), entries, note
-        )
+        title = captions.attended_title(self._look, request.positions)
+        self._list("attended").show_entries(title, entries, note)
 
     def _paint_predictions(self, request: Request, reply: Reply, arrays: list[np.ndarray]) -> None:
         found = cast(Predictions, reply)

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from attntui.core.errors import UserError
-from attntui.core.protocol import Token
-from attntui.ui.state import Look
+from attntui.ui.state import Look, Unit
 
 
-def find_token(tokens: Sequence[Token], part: str, start: int, step: int) -> int | None:
+def find_token(tokens: Sequence[Unit], part: str, start: int, step: int) -> int | None:
     """The position of the next token that holds `part`, going round; None where none does.
 
     `step` is 1 or -1; with 0 the token at `start` itself is looked at first.

@@ -1,28 +1,45 @@
 """What is looked at: one small immutable value. A key changes it; everything shown follows."""
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 from attntui.core.protocol import (
+    Basis,
+    Chosen,
     Head,
     HeadFusion,
     Mean,
     ModelInfo,
+    Reading,
     Rollout,
     RunInfo,
     SideInfo,
+    Sinks,
     Stack,
     StackInfo,
+    Statistic,
     Token,
     View,
+    Word,
 )
 from attntui.core.scale import Scale
 
-Lens = Literal["head", "mean", "all", "rollout"]
-MapKind = Literal["cell", "previous", "induction"]
+PageName = Literal["grid", "lines", "text", "layer", "model", "neuron"]
+PAGES: tuple[PageName, ...] = get_args(PageName)
+"""The ways to look, in the order of their number keys."""
 
-MAPS: tuple[MapKind, ...] = ("cell", "previous", "induction")
-MEANS: tuple[Lens, ...] = ("head", "mean", "all")
+Lens = Literal["head", "mean", "chosen", "all", "rollout"]
+MapKind = Literal["cell"] | Statistic
+Axis = Literal["queries", "keys"]
+Between = Literal["all", "A→A", "A→B", "B→A", "B→B"]
+"""Of a pair of sentences: whose queries look at whose keys."""
+
+Unit = Token | Word
+"""What a row or column stands for."""
+
+SINKS: tuple[Sinks, ...] = get_args(Sinks)
+BETWEEN: tuple[Between, ...] = get_args(Between)
+THRESHOLDS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 
 
 @dataclass(frozen=True)
@@ -49,18 +66,32 @@ class RolloutOptions:
 
 @dataclass(frozen=True)
 class Look:
-    """A run, a head, a cell, and how they are shown."""
+    """A run, a head, a cell, and how they are shown.
+
+    `query` and `key` are positions of tokens, or of words where `words` is set.
+    """
 
     model: ModelInfo | None = None
     run: RunInfo | None = None
+    page: PageName = "grid"
     stack: Stack = "self"
     layer: int = 0
     head: int = 0
     query: int = 0
     key: int = 0
     lens: Lens = "head"
+    chosen: tuple[tuple[int, int], ...] = ()
+    """Heads chosen to be seen together, as (layer, head)."""
     map: MapKind = "cell"
+    basis: Basis = "prompt"
     scale: Scale = "linear"
+    threshold: float = 0.0
+    """Weights below it are not drawn; no number changes."""
+    words: bool = False
+    sinks: Sinks = "show"
+    between: Between = "all"
+    marked_queries: frozenset[int] = frozenset()
+    marked_keys: frozenset[int] = frozenset()
     rollout: RolloutOptions = RolloutOptions()
 
     @property
@@ -75,28 +106,48 @@ class Look:
         """The stack looked at; None before a model is loaded."""
         return next((stack for stack in self.stacks if stack.name == self.stack), None)
 
-    def side(self, axis: Literal["queries", "keys"]) -> tuple[Token, ...]:
-        """The tokens along an axis of the present stack."""
+    def side(self, axis: Axis) -> SideInfo | None:
+        """The side along an axis of the present stack; None before a run."""
         stack = self.stack_info
         if self.run is None or stack is None:
-            return ()
+            return None
         name = stack.queries if axis == "queries" else stack.keys
-        sides: dict[str, SideInfo] = {side.name: side for side in self.run.sides}
-        return sides[name].tokens
+        return next(side for side in self.run.sides if side.name == name)
+
+    def units(self, axis: Axis) -> tuple[Unit, ...]:
+        """The tokens along an axis, or the words."""
+        side = self.side(axis)
+        if side is None:
+            return ()
+        return side.words if self.words and side.words else side.tokens
 
     @property
-    def queries(self) -> tuple[Token, ...]:
-        return self.side("queries")
+    def queries(self) -> tuple[Unit, ...]:
+        return self.units("queries")
 
     @property
-    def keys(self) -> tuple[Token, ...]:
-        return self.side("keys")
+    def keys(self) -> tuple[Unit, ...]:
+        return self.units("keys")
+
+    def token(self, axis: Axis) -> int:
+        """The token at the cursor: of a word its last, which has read the whole of it."""
+        at = self.query if axis == "queries" else self.key
+        units = self.units(axis)
+        unit = units[at] if at < len(units) else None
+        return unit.last if isinstance(unit, Word) else at
+
+    @property
+    def reading(self) -> Reading:
+        """How the matrix is read, as the engine names it."""
+        return Reading(self.words, self.sinks)
 
     @property
     def view(self) -> View:
         """The matrix looked at, as the engine names it."""
         if self.lens == "head":
             return Head(self.stack, self.layer, self.head)
+        if self.lens == "chosen":
+            return Chosen(self.stack, self.chosen)
         if self.lens == "rollout":
             chosen = self.rollout
             return Rollout(
@@ -120,10 +171,21 @@ class Look:
             attending = [at for at, info in enumerate(stack.layers) if info.heads]
             layer = min(attending, key=lambda at: abs(at - layer)) if attending else layer
         head = min(max(self.head, 0), max(stack.layers[layer].heads - 1, 0))
-        look = replace(self, stack=stack.name, layer=layer, head=head)
-        query = min(max(self.query, 0), max(len(look.queries) - 1, 0))
-        key = min(max(self.key, 0), max(len(look.keys) - 1, 0))
-        return replace(look, query=query, key=key)
+        chosen = tuple(
+            (each, number)
+            for each, number in self.chosen
+            if each < layers and number < stack.layers[each].heads
+        )
+        lens: Lens = "head" if self.lens == "chosen" and not chosen else self.lens
+        look = replace(self, stack=stack.name, layer=layer, head=head, chosen=chosen, lens=lens)
+        queries, keys = len(look.queries), len(look.keys)
+        return replace(
+            look,
+            query=min(max(self.query, 0), max(queries - 1, 0)),
+            key=min(max(self.key, 0), max(keys - 1, 0)),
+            marked_queries=frozenset(at for at in self.marked_queries if at < queries),
+            marked_keys=frozenset(at for at in self.marked_keys if at < keys),
+        )
 
     def move_layer(self, step: int) -> "Look":
         """The next layer that has attention, staying where there is none."""
@@ -140,3 +202,40 @@ class Look:
 
     def move_cell(self, down: int, right: int) -> "Look":
         return replace(self, query=self.query + down, key=self.key + right).settle()
+
+    def toggle_words(self) -> "Look":
+        """Words for tokens, or back; the cursor and the marks stay where they are in the text."""
+        other = replace(self, words=not self.words)
+        return replace(
+            other,
+            query=_carried(self, other, "queries", self.query),
+            key=_carried(self, other, "keys", self.key),
+            marked_queries=_carried_all(self, other, "queries", self.marked_queries),
+            marked_keys=_carried_all(self, other, "keys", self.marked_keys),
+        ).settle()
+
+
+def _carried(before: Look, after: Look, axis: Axis, at: int) -> int:
+    """The position after a change between words and tokens: a word's last token, a token's word."""
+    units, others = before.units(axis), after.units(axis)
+    if at >= len(units):
+        return at
+    unit = units[at]
+    if isinstance(unit, Word):
+        return unit.last
+    words = (number for number, word in enumerate(others) if isinstance(word, Word))
+    inside = (n for n in words if others[n].first <= at <= others[n].last)  # type: ignore[union-attr]
+    return next(inside, at)
+
+
+def _carried_all(before: Look, after: Look, axis: Axis, marks: frozenset[int]) -> frozenset[int]:
+    """As `_carried`, for marks: a marked word marks all of its tokens."""
+    units = before.units(axis)
+    carried: set[int] = set()
+    for at in marks:
+        unit = units[at] if at < len(units) else None
+        if isinstance(unit, Word):
+            carried.update(range(unit.first, unit.last + 1))
+        else:
+            carried.add(_carried(before, after, axis, at))
+    return frozenset(carried)

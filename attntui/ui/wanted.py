@@ -1,4 +1,4 @@
-"""What has to be asked for a look: one request for each thing shown."""
+"""What has to be asked for a look, whatever the page in sight."""
 
 from typing import Literal
 
@@ -9,52 +9,66 @@ from attntui.core.protocol import (
     GetTop,
     GetWindow,
     Request,
-    StackInfo,
 )
 from attntui.ui.state import Look
 
-Slot = Literal["window", "largest", "cell", "map", "attends", "attended", "predictions"]
+Slot = Literal["cell", "cell-map", "statistics", "attends", "attended", "predictions"]
 
 TOP_COUNT = 32
 PREDICTION_COUNT = 16
+EAGER_WEIGHTS = 2**23
+"""Up to so many weights, statistics are asked for unasked: they take a fraction of a second."""
 
 
-def wanted(look: Look, window: GetWindow | None) -> dict[Slot, Request]:
-    """Requests by slot; `window` is what the grid has in sight."""
-    stack = look.stack_info
-    if look.run is None or stack is None or window is None:
+def wanted(look: Look) -> dict[Slot, Request]:
+    """Requests by slot."""
+    if look.run is None or look.stack_info is None or not look.queries or not look.keys:
         return {}
-    run, view = look.run.run, look.view
+    run, view, reading = look.run.run, look.view, look.reading
+    here = (look.query, look.query + 1), (look.key, look.key + 1)
     requests: dict[Slot, Request] = {
-        "window": window,
-        "cell": GetWindow(run, view, (look.query, look.query + 1), (look.key, look.key + 1)),
-        "attends": GetTop(run, view, (look.query,), "attends_to", TOP_COUNT),
-        "attended": GetTop(run, view, (attended_key(look),), "attended_by", TOP_COUNT),
+        "cell": GetWindow(run, view, *here, reading=reading),
+        "attends": GetTop(run, view, listed_queries(look), "attends_to", TOP_COUNT, reading),
+        "attended": GetTop(run, view, listed_keys(look), "attended_by", TOP_COUNT, reading),
     }
     if look.map == "cell":
-        requests["map"] = GetCellMap(run, look.stack, look.query, look.key)
-    else:
-        requests["map"] = GetStatistics(run, look.stack)
-    if look.scale == "row" and window.keys != (0, len(look.keys)):
-        requests["largest"] = GetWindow(
-            run, view, window.rows, (0, len(look.keys)), window.row_step, len(look.keys)
-        )
-    if predicts(look, stack):
-        requests["predictions"] = GetPredictions(run, look.query, PREDICTION_COUNT)
+        requests["cell-map"] = GetCellMap(run, look.stack, look.query, look.key, reading)
+    if look.map != "cell" or weights(look) <= EAGER_WEIGHTS:
+        requests["statistics"] = GetStatistics(run, look.stack, look.basis)
+    if predicts(look):
+        requests["predictions"] = GetPredictions(run, look.token("queries"), PREDICTION_COUNT)
     return requests
 
 
-def attended_key(look: Look) -> int:
-    """Whose column is listed: the query's own token, or the key where keys are other tokens."""
+def weights(look: Look) -> int:
+    """How many weights the present stack has, all heads together."""
+    stack = look.stack_info
+    sides = look.side("queries"), look.side("keys")
+    if stack is None or sides[0] is None or sides[1] is None:
+        return 0
+    heads = sum(layer.heads for layer in stack.layers)
+    return heads * len(sides[0].tokens) * len(sides[1].tokens)
+
+
+def listed_queries(look: Look) -> tuple[int, ...]:
+    """Whose rows are listed: the marked ones together, else the one at the cursor."""
+    return tuple(sorted(look.marked_queries)) or (look.query,)
+
+
+def listed_keys(look: Look) -> tuple[int, ...]:
+    """Whose columns are listed: the marked ones, else the query's own token, or the key at the
+    cursor where keys are other tokens."""
     stack = look.stack_info
     same = stack is None or stack.queries == stack.keys
-    return look.query if same else look.key
+    return tuple(sorted(look.marked_keys)) or (look.query if same else look.key,)
 
 
-def predicts(look: Look, stack: StackInfo) -> bool:
+def predicts(look: Look) -> bool:
     """Whether the model predicts something at the queries of this stack."""
+    stack = look.stack_info
     return (
-        look.model is not None
+        stack is not None
+        and look.model is not None
         and look.model.predicts is not None
         and stack.queries in {"text", "decoder"}
     )

@@ -86,7 +86,9 @@ async def test_a_reply_for_an_old_run_is_dropped(open_app: Opener) -> None:
         old = grid.window
         request = GetWindow(look.run.run - 1, look.view, (0, 4), (0, 4))
         weights = np.ones((4, 4), np.float32)
-        screen.main.painter._accept("window", request, 10**6, Arrays(look.run.run - 1), [weights])
+        screen.main.painter._accept(
+            ("grid", "window"), request, 10**6, Arrays(look.run.run - 1), [weights]
+        )
         assert grid.window is old
 
 
@@ -99,8 +101,8 @@ async def test_an_answer_overtaken_by_a_newer_one_is_dropped(open_app: Opener) -
         newer = GetWindow(run, Head("self", 1, 1), (0, 4), (0, 4))
         older = GetWindow(run, Head("self", 0, 0), (0, 4), (0, 4))
         accept = screen.main.painter._accept
-        accept("window", newer, 10**6, Arrays(run), [weights])
-        accept("window", older, 10**6 - 1, Arrays(run), [weights])
+        accept(("grid", "window"), newer, 10**6, Arrays(run), [weights])
+        accept(("grid", "window"), older, 10**6 - 1, Arrays(run), [weights])
         assert grid.window is not None and grid.window.request == newer
 
 

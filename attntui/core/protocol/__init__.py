@@ -40,8 +40,8 @@ from attntui.core.protocol.looking import (
 )
 from attntui.core.protocol.replies import (
     Answer,
-    ArraySpec,
     Arrays,
+    ArraySpec,
     Done,
     Failed,
     Hello,

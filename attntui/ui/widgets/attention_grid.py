@@ -1,34 +1,44 @@
 """The grid: one cell per weight, queries down, keys across, labels that stay in sight."""
 
-from textwrap import wrap
+from __future__ import annotations
 
+from textwrap import wrap
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 from rich.segment import Segment
+from rich.style import Style
 from textual import events
 from textual.geometry import Offset, Region, Size
 from textual.strip import Strip
 
-from attntui.core.protocol import GetWindow, Token
+from attntui.core.protocol import GetWindow, Reply, Request
 from attntui.core.tokens import sanitise, visible
 from attntui.render.labels import downwards, fit, longest
 from attntui.render.strips import DIGITS_FROM, cursor_segments, digit_segments, row_segments
-from attntui.ui.messages import CellPicked, WindowWanted
-from attntui.ui.state import Look
+from attntui.ui import captions
+from attntui.ui.messages import CellPicked
+from attntui.ui.state import Look, Unit
 from attntui.ui.widgets.grid_window import PLAIN_ZOOM, ZOOMS, GridWindow, fitting_zoom
-from attntui.ui.widgets.pane import Pane
+from attntui.ui.widgets.page import Page
 from attntui.ui.widgets.ranked_list import bar
+
+if TYPE_CHECKING:
+    import numpy as np
 
 LABEL_LEAST, LABEL_LIMIT = 6, 16
 """Columns of a row's label; special tokens are cut to what the others need."""
 HEADER_LEAST = 3
 WAITING_WIDTH = 40
+MARK = "▸"
+UNDERLINED = Style(underline=True, bold=True)
 
 
-class AttentionGrid(Pane):
+class AttentionGrid(Page):
     """Shows the window it was given; asks for another when it shows cells it does not have."""
 
     def __init__(self) -> None:
-        super().__init__(id="grid")
-        self.look = Look()
+        super().__init__("grid")
         self.zoom = PLAIN_ZOOM
         self.window: GridWindow | None = None
         self._largest: GridWindow | None = None
@@ -42,27 +52,49 @@ class AttentionGrid(Pane):
     def show_look(self, look: Look) -> None:
         """Follow the cursor, the scale and the tokens; the weights come by `show_window`."""
         before, self.look = self.look, look
-        if before.run is not look.run or before.stack != look.stack:
+        if before.run is not look.run or (before.stack, before.words) != (look.stack, look.words):
             self.window = None
             self.fit_zoom(PLAIN_ZOOM)
             self.lay_out()
-        if before.scale != look.scale:
+        self._update_title()
+        if (before.scale, before.threshold) != (look.scale, look.threshold):
             self._update_levels()
+            self.refresh()
+        elif (before.marked_queries, before.marked_keys) != (look.marked_queries, look.marked_keys):
+            self._scroll_to_cursor()
             self.refresh()
         elif (before.query, before.key) != (look.query, look.key):
             self._move_cursor(before)
 
-    def show_window(self, window: GridWindow) -> None:
+    def requests(self, look: Look) -> dict[str, Request]:
+        """The window in sight; and each row's largest weight, for the row scale, where not all
+        keys are in it."""
+        window = self.wanted_window(look)
+        if window is None or look.run is None:
+            return {}
+        if look.scale != "row" or window.keys == (0, len(look.keys)):
+            return {"window": window}
+        keys = len(look.keys)
+        largest = replace(window, keys=(0, keys), key_step=keys)
+        return {"window": window, "largest": largest}
+
+    def accept(self, slot: str, request: Request, reply: Reply, arrays: list[np.ndarray]) -> None:
         """Paint these weights."""
-        self.window = window
+        assert isinstance(request, GetWindow)
+        if slot == "window":
+            self.window = GridWindow(request, arrays[0])
+            self._update_title()
+        else:
+            self._largest = GridWindow(request, arrays[0])
         self._update_levels()
         self.refresh()
 
-    def show_largest(self, largest: GridWindow) -> None:
-        """Each row's largest weight, for the row scale where not all keys are held."""
-        self._largest = largest
-        self._update_levels()
-        self.refresh()
+    def _update_title(self) -> None:
+        """The title tells of the weights that are painted, while others are on their way."""
+        window = self.window
+        view = self.look.view if window is None else window.request.view
+        step = 1 if window is None else window.step
+        self.set_title(captions.view_title(view, step, self.size.width, self.look))
 
     def show_waiting(self, what: str, share: float | None) -> None:
         """What is waited for, in the middle of an empty grid."""
@@ -73,7 +105,9 @@ class AttentionGrid(Pane):
     def weight_at_cursor(self, look: Look) -> float | None:
         """The exact weight of the cell, if the window in hand holds it unpooled."""
         window = self.window
-        if window is None or window.step != 1 or window.request.view != look.view:
+        if window is None or window.step != 1:
+            return None
+        if (window.request.view, window.request.reading) != (look.view, look.reading):
             return None
         row, column = look.query - window.request.rows[0], look.key - window.request.keys[0]
         down, across = window.weights.shape
@@ -84,7 +118,9 @@ class AttentionGrid(Pane):
         if self.window is not None:
             stack = self.look.stack_info
             causal = stack is not None and stack.causal
-            shown = self.window.levels(self.look.scale, self.palette.count, causal, self._largest)
+            shown = self.window.levels(
+                self.look.scale, self.palette.count, causal, self._largest, self.look.threshold
+            )
             self._levels = shown.tolist()
 
     def notify_style_update(self) -> None:
@@ -196,7 +232,7 @@ class AttentionGrid(Pane):
         rows, keys = widen(rows, len(look.queries)), widen(keys, len(look.keys))
         if rows[0] >= rows[1] or keys[0] >= keys[1]:
             return None
-        return GetWindow(look.run.run, look.view, rows, keys, step, step)
+        return GetWindow(look.run.run, look.view, rows, keys, step, step, reading=look.reading)
 
     def _ask(self) -> None:
         rows, keys = self.visible_ranges()
@@ -204,7 +240,7 @@ class AttentionGrid(Pane):
         if self.look.run is not None and (
             window is None or window.step != self.step or not window.covers(rows, keys)
         ):
-            self.post_message(WindowWanted())
+            self.ask()
 
     def watch_scroll_x(self, old_value: float, new_value: float) -> None:
         super().watch_scroll_x(old_value, new_value)
@@ -283,6 +319,9 @@ class AttentionGrid(Pane):
             ]
         )
 
+    def _is_marked(self, marks: frozenset[int], cell: int) -> bool:
+        return any(cell * self.step <= at < (cell + 1) * self.step for at in marks)
+
     def _columns_in_sight(self) -> range:
         first = self.scroll_offset.x // self.cell_width
         room = -(-max(0, self.size.width - self.label_width) // self.cell_width)
@@ -293,17 +332,20 @@ class AttentionGrid(Pane):
         segments = [Segment(" " * self.label_width, plain)]
         for column in self._columns_in_sight():
             style = current if column == self.look.key // self.step else plain
+            if self._is_marked(self.look.marked_keys, column):
+                style = style + UNDERLINED
             piece = fit(self._header[column][y], min(2, self.cell_width))
             left = (self.cell_width - 2) // 2
             text = " " * left + piece + " " * (self.cell_width - 2 - left)
             segments.append(Segment(text, style))
         return self.strip_of(segments)
 
-    def _label_segments(self, row: int, token: Token) -> list[Segment]:
+    def _label_segments(self, row: int, token: Unit) -> list[Segment]:
         is_current = row == self.look.query // self.step
         style = self.style_of("current" if is_current else "text")
         faint = style if is_current else self.style_of("faint")
-        number = f"{row * self.step:>{self._number_width}} "
+        mark = MARK if self._is_marked(self.look.marked_queries, row) else " "
+        number = f"{row * self.step:>{self._number_width}}{mark}"
         room = self.label_width - self._number_width - 2
         text = visible(token.text)
         text = text + "…" if self.step > 1 else text

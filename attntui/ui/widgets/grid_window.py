@@ -48,25 +48,34 @@ class GridWindow:
     def same_rows(self, other: GridWindow) -> bool:
         """Whether both hold the same rows of the same view."""
         mine, its = self.request, other.request
-        return (mine.run, mine.view, mine.rows, mine.row_step) == (
+        return (mine.run, mine.view, mine.reading, mine.rows, mine.row_step) == (
             its.run,
             its.view,
+            its.reading,
             its.rows,
             its.row_step,
         )
 
     def levels(
-        self, scale: Scale, count: int, causal: bool, largest: GridWindow | None
+        self,
+        scale: Scale,
+        count: int,
+        causal: bool,
+        largest: GridWindow | None,
+        threshold: float = 0.0,
     ) -> np.ndarray:
-        """Levels of all cells; -1 where a causal model cannot look and does not.
+        """Levels of all cells; -1 where a causal model cannot look and does not, where the reading
+        hides a key, and below the threshold.
 
         `largest` holds each row's largest weight over all keys, for the row scale.
         """
         of_rows = largest.weights if largest is not None and largest.same_rows(self) else None
         shown = levels(brightness(self.weights, scale, of_rows), count)
-        if causal:
-            import numpy as np
+        import numpy as np
 
+        if threshold:
+            shown = np.where(self.weights < threshold, np.int16(-1), shown)
+        if causal:
             down, across = self.weights.shape
             last_query = self.request.rows[0] + (np.arange(down) + 1) * self.step - 1
             first_key = self.request.keys[0] + np.arange(across) * self.step

@@ -11,20 +11,17 @@ from textual.binding import Binding, BindingType
 from textual.geometry import Size
 from textual.strip import Strip
 
+from attntui.core.protocol import STATISTICS
 from attntui.core.scale import Scale, brightness, levels
 from attntui.render.strips import cursor_segments, row_segments
+from attntui.ui.measures import MEASURES, Measure
 from attntui.ui.messages import HeadPicked
-from attntui.ui.state import Look, MapKind
+from attntui.ui.state import Look
 from attntui.ui.widgets.pane import Pane
 
 if TYPE_CHECKING:
     import numpy as np
 
-TITLES: dict[MapKind, str] = {
-    "cell": "Heads · this cell",
-    "previous": "Heads · previous token",
-    "induction": "Heads · induction",
-}
 NUMBER = 4
 """Columns of the layer numbers."""
 MIN_WIDTH, MAX_WIDTH = 24, 42
@@ -48,30 +45,59 @@ class HeadValues(Pane):
     def __init__(self, id: str) -> None:  # noqa: A002
         super().__init__(id=id)
         self.look = Look()
-        self.values: np.ndarray | None = None
+        self.cell_map: np.ndarray | None = None
+        self.statistics: np.ndarray | None = None
+        self.eligible: tuple[int, ...] = ()
         self._shown: tuple[object, ...] = ()
         """What of the look is painted here; the cell is not."""
         self._levels: list[list[int]] = []
 
     def show_look(self, look: Look) -> None:
-        """Follow the selection; the values come by `show_values`."""
+        """Follow the selection; the values come later."""
         before, self.look = self.look, look
-        if before.run is not look.run or before.stack != look.stack or before.map != look.map:
-            self.values = None
+        if before.run is not look.run or before.stack != look.stack:
+            self.cell_map = self.statistics = None
+        if before.basis != look.basis:
+            self.statistics = None
         if before.stacks is not look.stacks or before.stack != look.stack:
             self.lay_out()
         place = (look.run, look.stacks, look.stack, look.layer, look.head)
-        shown = (*place, look.map, look.lens, look.scale)
+        shown = (*place, look.map, look.basis, look.lens, look.scale, look.chosen)
         if shown != self._shown:
             self._shown = shown
             self._update_levels()
             self._repaint()
 
-    def show_values(self, values: np.ndarray) -> None:
-        """Colour the heads: (layers, heads) in 0 ... 1, NaN where there is no value."""
-        self.values = values
-        self._update_levels()
+    def show_cell_map(self, weights: np.ndarray) -> None:
+        """The weight that every head gives the cell: (layers, heads), NaN where there is none."""
+        self.cell_map = weights
+        if self.look.map == "cell":
+            self._update_levels()
+            self._repaint()
+
+    def show_statistics(self, statistics: np.ndarray, eligible: tuple[int, ...]) -> None:
+        """(statistics, layers, heads), NaN where no row is eligible."""
+        self.statistics, self.eligible = statistics, eligible
+        if self.look.map != "cell":
+            self._update_levels()
         self._repaint()
+
+    @property
+    def measure(self) -> Measure:
+        return MEASURES[self.look.map]
+
+    @property
+    def values(self) -> np.ndarray | None:
+        """(layers, heads) of what is shown; None while it is not known."""
+        if self.look.map == "cell":
+            return self.cell_map
+        return None if self.statistics is None else self.statistics[STATISTICS.index(self.look.map)]
+
+    @property
+    def title(self) -> str:
+        """What is shown, and on what it was measured."""
+        random = self.look.map != "cell" and self.look.basis == "calibration"
+        return f"Heads · {self.measure.name}" + (" · random" if random else "")
 
     @property
     def _shape(self) -> tuple[int, int]:
@@ -93,7 +119,8 @@ class HeadValues(Pane):
             self._levels = [[0] * layer.heads + [-1] * (most - layer.heads) for layer in layers]
             return
         scale: Scale = "linear" if self.look.scale == "row" else self.look.scale
-        shown = levels(brightness(self.values, scale), self.palette.count)
+        shares = self.values / self.measure.bound(len(self.look.keys))
+        shown = levels(brightness(shares, scale), self.palette.count)
         self._levels = shown.tolist()
 
     def notify_style_update(self) -> None:
@@ -153,7 +180,7 @@ class HeadMap(HeadValues):
 
     def show_look(self, look: Look) -> None:
         super().show_look(look)
-        self.set_title(TITLES[look.map])
+        self.set_title(self.title)
         line = look.layer + 1
         room = self.size.height
         top = self.scroll_offset.y
@@ -185,14 +212,14 @@ class HeadMap(HeadValues):
         faint, text = self.style_of("faint"), self.style_of("text")
         if line == 1 and here is not None and self.look.lens == "head":
             name = f"{self.look.layer}.{self.look.head}"
-            return [Segment(f"{name:<6}", text), Segment(f"{here:.3f} ", text)]
+            return [Segment(f"{name:<6}", text), Segment(self.measure.shown(here), text)]
         if line == 2 and largest is not None:
             layer, head, value = largest
             name = f"{layer}.{head}"
             return [
                 Segment(f"{name:<6}", text),
-                Segment(f"{value:.3f} ", text),
-                Segment("largest", faint),
+                Segment(self.measure.shown(value), text),
+                Segment(" largest", faint),
             ]
         return []
 
@@ -243,12 +270,12 @@ class HeadBar(HeadValues):
             return self.strip_of([])
         segments = [Segment(text, self.style_of(style)) for text, style, _ in self._parts()]
         cells = self.cells(self.look.layer, 2)
-        title = TITLES[self.look.map].partition(" · ")[2]
+        title = self.title.partition(" · ")[2]
         here, largest = self.value_here(), self.largest()
-        notes = [f"  {title}" if here is None else f"  {title} {here:.3f}"]
+        notes = [f"  {title}" if here is None else f"  {title} {self.measure.shown(here)}"]
         if largest is not None:
             layer, head, value = largest
-            notes.append(f" · largest {layer}.{head} {value:.3f}")
+            notes.append(f" · largest {layer}.{head} {self.measure.shown(value)}")
         room = self.size.width - Strip([*segments, *cells]).cell_length
         while notes and len("".join(notes)) > room:
             notes.pop()  # a number cut short would read as another number

@@ -12,7 +12,7 @@ from attntui.core.scale import weight_at
 from attntui.core.tokens import sanitise
 from attntui.render.labels import quote
 from attntui.ui.keys import KEYS
-from attntui.ui.state import Look
+from attntui.ui.state import PAGES, Look, PageName
 
 if TYPE_CHECKING:
     from attntui.ui.app import AttnApp
@@ -166,14 +166,31 @@ class CursorLine(Static):
 
 
 class KeyLine(Static):
-    """The footer: the most useful keys, as many as fit; a click does what the key does."""
+    """The footer: the pages, and the most useful keys that fit; a click does what the key does."""
 
     def __init__(self) -> None:
         super().__init__(id="keys")
+        self.page: PageName = PAGES[0]
+
+    def show_page(self, page: PageName) -> None:
+        if page != self.page:
+            self.page = page
+            self.refresh()
+
+    def _entries(self) -> list[tuple[str, str, str]]:
+        """What is shown of a key, its word, its action; in order."""
+        pages = [key for key in KEYS if key.group == "Page"]
+        tabs = [(key.show, key.footer, key.action) for key in pages]
+        if self.size.width < 100:
+            tabs = [(f"{pages[0].show}-{pages[-1].show}", "views", "")] if len(pages) > 1 else []
+        moves = [("←↑↓→", "cell", ""), ("⇧ ←↑↓→", "head", "")]
+        others = [
+            (key.show, key.footer, key.action) for key in KEYS if key.footer and key.group != "Page"
+        ]
+        return [*tabs, *moves, *others]
 
     def render(self) -> Content:
-        entries = [("←↑↓→", "cell", ""), ("⇧ ←↑↓→", "head", "")]
-        entries += [(key.show, key.footer, key.action) for key in KEYS if key.footer]
+        entries = self._entries()
         first = [entry for entry in entries if entry[1] in {"help", "prompt", "quit"}]
         rest = [entry for entry in entries if entry not in first]
         shown: list[tuple[str, str, str]] = []
@@ -183,13 +200,14 @@ class KeyLine(Static):
             if used > self.size.width:
                 break
             shown.append(entry)
-        ordered = [entry for entry in entries if entry in shown]
+        here = f"show_page('{self.page}')"
         pieces: list[Content] = []
-        for show, word, action in ordered:
+        for show, word, action in (entry for entry in entries if entry in shown):
             meta = Style.from_meta({"@click": f"screen.{action}"}) if action else Style()
             if action.startswith("app."):
                 meta = Style.from_meta({"@click": action})
+            strong = Style.parse("bold reverse") if action == here else Style()
             pieces.append(
-                Content.assemble((show, Style.parse("$accent") + meta), (f" {word}", meta))
+                Content.assemble((show, Style.parse("$accent") + meta), (f" {word}", meta + strong))
             )
         return Content("  ").join(pieces)

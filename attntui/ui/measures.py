@@ -1,0 +1,112 @@
+"""What the head map can show: the name, the range and the words of every measure of a head."""
+
+import math
+from dataclasses import dataclass
+
+from attntui.ui.state import MapKind
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A measure of a head.
+
+    `name` is what the screen calls it, `says` what a large value means, in a few words; `unit` is
+    empty for shares of attention, which go from 0 to 1.
+    """
+
+    name: str
+    says: str
+    formula: str
+    source: str
+    unit: str = ""
+
+    def bound(self, keys: int) -> float:
+        """The largest value there can be with so many keys, at least 1."""
+        if self.unit == "bits":
+            return max(1.0, math.log2(max(keys, 1)))
+        return max(1.0, keys - 1.0) if self.unit == "tokens" else 1.0
+
+    def shown(self, value: float) -> str:
+        """A value in figures: `0.831`, `2.41 bits`."""
+        return f"{value:.2f} {self.unit}" if self.unit else f"{value:.3f}"
+
+
+MEASURES: dict[MapKind, Measure] = {
+    "cell": Measure(
+        "this cell",
+        "gives the cell at the cursor much weight",
+        "A_lh[i, j] of every layer l and head h, at the cursor's cell",
+        "the same weights as in the grid",
+    ),
+    "previous": Measure(
+        "previous token",
+        "looks at the token just before",
+        "mean over queries i ≥ 1 of A[i, i - 1]",
+        "the previous-token stripe of TransformerLens's head detector, eligible rows only",
+    ),
+    "induction": Measure(
+        "induction",
+        "looks at what followed an earlier copy of the token, and so can repeat it",
+        "mean over queries whose token occurred before, of the weight on all keys j\n"
+        "that follow an earlier copy (token j-1 = token i, j ≤ i)",
+        "Olsson et al. 2022, In-context learning and induction heads; eligible rows only",
+    ),
+    "duplicate": Measure(
+        "duplicate token",
+        "looks at earlier copies of the same token",
+        "mean over queries whose token occurred before, of the weight on those copies",
+        "Wang et al. 2022, Interpretability in the wild; eligible rows only",
+    ),
+    "first": Measure(
+        "first token",
+        "rests on the first token",
+        "mean over queries i ≥ 1 of A[i, 0]",
+        "Xiao et al. 2023, Efficient streaming language models with attention sinks",
+    ),
+    "sink": Measure(
+        "sink",
+        "rests on one token, whatever the query",
+        "the largest, over keys j, of the mean of A[i, j] over the queries i that see j\n"
+        "(keys that at least 4 queries see; a learned sink apart)",
+        "Gu et al. 2024, arXiv 2410.10781, where a head is a sink head above 0.3",
+    ),
+    "self": Measure(
+        "itself",
+        "looks at its own token",
+        "mean over queries i of A[i, i]",
+        "Clark et al. 2019, What does BERT look at?",
+    ),
+    "separator": Measure(
+        "separators",
+        "rests on tokens such as [SEP] that only mark places",
+        "mean over queries of the weight on separator tokens",
+        "Clark et al. 2019, What does BERT look at?",
+    ),
+    "punctuation": Measure(
+        "punctuation",
+        "looks at commas, full stops and their kin",
+        "mean over queries of the weight on tokens that are punctuation alone",
+        "Clark et al. 2019, What does BERT look at?",
+    ),
+    "entropy_bits": Measure(
+        "entropy",
+        "spreads its attention over many tokens",
+        "mean over queries i of - Σ_j A[i, j] · log2 A[i, j]",
+        "Clark et al. 2019, section 3.3; 0 bits is one token, log2 n is n tokens evenly",
+        "bits",
+    ),
+    "distance": Measure(
+        "distance",
+        "looks far away",
+        "mean over queries i of Σ_j A[i, j] · |i - j|",
+        "Vig & Belinkov 2019, Analyzing the structure of attention",
+        "tokens",
+    ),
+    "largest": Measure(
+        "largest weight",
+        "puts most of its weight on one token at a time",
+        "mean over queries i of max_j A[i, j]",
+        "confidence in Voita et al. 2019, Analyzing multi-head self-attention",
+    ),
+}
+"""In the order in which they are offered."""

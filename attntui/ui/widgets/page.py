@@ -1,0 +1,78 @@
+"""One way to look, in the middle of the screen: grid, lines, text, layer, model or neuron."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attntui.core.protocol import Reply, Request
+from attntui.ui.messages import RequestsChanged
+from attntui.ui.state import Look
+from attntui.ui.widgets.pane import Pane
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class Page(Pane):
+    """Follows the look, says what it needs from the engine, and paints what comes.
+
+    Only the page in sight is asked. The painter asks for each of its `requests` once, newest wins
+    within a slot, and hands the answers to `accept`; one for another run never gets here. A page
+    that needs more than before (it was scrolled, resized, or wants the next piece) posts
+    `RequestsChanged`. To leave room for keys, a page that needs much asks for one piece at a time.
+    """
+
+    def __init__(self, id: str) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self.look = Look()
+
+    @property
+    def step(self) -> int:
+        """Positions that a move of one cell goes on by."""
+        return 1
+
+    def show_look(self, look: Look) -> None:
+        """Follow the selection; called at every change and when the page comes into sight."""
+        self.look = look
+        self.refresh()
+
+    def requests(self, look: Look) -> dict[str, Request]:
+        """What has to be asked for this look, by slot."""
+        return {}
+
+    def accept(self, slot: str, request: Request, reply: Reply, arrays: list[np.ndarray]) -> None:
+        """Paint an answer, unless the look has gone on and it is of no use any more."""
+
+    def weight_at_cursor(self, look: Look) -> float | None:
+        """The weight of the cursor's cell, if what the page holds tells it exactly."""
+        return None
+
+    # Keys that mean something of its own on each page.
+
+    def move(self, look: Look, down: int, right: int) -> Look:
+        """Arrows."""
+        return look.move_cell(down * self.step, right * self.step)
+
+    def edge(self, look: Look, down: int, right: int) -> Look:
+        """To the first or last row or column."""
+        far = max(len(look.queries), len(look.keys))
+        return look.move_cell(down * far, right * far)
+
+    def turn(self, look: Look, pages: int) -> Look:
+        """Page up and down."""
+        return self.move(look, pages * max(1, self.size.height - 1), 0)
+
+    def enter(self, look: Look) -> Look | None:
+        """The enter key; None where it does nothing."""
+        return None
+
+    def change_zoom(self, nearer: int) -> bool:
+        """Zoom in (1) or out (-1); False where there is no further zoom."""
+        return False
+
+    def fit(self) -> None:
+        """Bring everything into sight."""
+
+    def ask(self) -> None:
+        """Tell the screen that this page needs something."""
+        self.post_message(RequestsChanged())

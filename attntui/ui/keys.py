@@ -103,6 +103,7 @@ KEYS: tuple[Key, ...] = (
         "Choose this head, to be seen with others",
         "Head",
     ),
+    Key("head.describe", "d", "d", "describe", "What this head does, in words and numbers", "Head"),
     Key("head.stack", "a", "a", "next_stack", "Encoder, decoder or cross attention", "Head"),
     Key(
         "look.mean",

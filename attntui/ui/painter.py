@@ -26,6 +26,7 @@ from attntui.ui.wanted import wanted
 from attntui.ui.widgets.bars import CursorLine
 from attntui.ui.widgets.head_map import HeadValues
 from attntui.ui.widgets.page import Page
+from attntui.ui.widgets.pattern_pane import PatternPane
 from attntui.ui.widgets.ranked_list import RankedList
 
 if TYPE_CHECKING:
@@ -75,6 +76,14 @@ class Painter:
                     exit_on_error=False,
                 )
         self._list("predictions").display = (None, "predictions") in requests
+
+    async def measure(self, look: Look) -> None:
+        """Ask for the statistics of all heads and paint them, however long it takes."""
+        if look.run is None:
+            return
+        request = GetStatistics(look.run.run, look.stack, look.basis)
+        self._count += 1
+        await self._fetch((None, "statistics"), request, self._count)
 
     async def strongest_key(self, look: Look) -> int | None:
         """The key that the query looks at most; None where it cannot be told."""
@@ -132,6 +141,7 @@ class Painter:
         if (request.stack, request.basis) == (self._look.stack, self._look.basis):
             for heads in self._screen.query(HeadValues):
                 heads.show_statistics(arrays[0], cast(Statistics, reply).eligible)
+            self._screen.query_one(PatternPane).show_statistics(arrays[0])
 
     def _paint_attends(self, request: GetTop, reply: Reply, arrays: list[np.ndarray]) -> None:
         if request.reading != self._look.reading:

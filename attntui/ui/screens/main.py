@@ -14,6 +14,7 @@ from textual.worker import Worker, WorkerState
 
 from attntui.client.engine import Engine
 from attntui.core.protocol import (
+    STATISTICS,
     ModelInfo,
     ModelOptions,
     PromptInput,
@@ -37,7 +38,7 @@ from attntui.ui.messages import (
 )
 from attntui.ui.painter import Painter
 from attntui.ui.screens.looking import Looking
-from attntui.ui.screens.windows import help_window, log_window, meaning_window
+from attntui.ui.screens.windows import help_window, log_window, meaning_window, pattern_window
 from attntui.ui.session import EngineEnded, Session
 from attntui.ui.state import PAGES, Look, Start
 from attntui.ui.widgets.ask_line import AskLine
@@ -48,6 +49,7 @@ from attntui.ui.widgets.layer_view import LayerView
 from attntui.ui.widgets.lines_view import LinesView
 from attntui.ui.widgets.model_view import ModelView
 from attntui.ui.widgets.neuron_view import NeuronView
+from attntui.ui.widgets.pattern_pane import PatternPane
 from attntui.ui.widgets.prompt_box import PromptBox
 from attntui.ui.widgets.ranked_list import RankedList
 from attntui.ui.widgets.text_view import TextView
@@ -76,7 +78,9 @@ class MainScreen(Looking):
         yield PromptBox()
         yield HeadBar("bar")
         with Container(id="panes"):
-            yield HeadMap("map")
+            with Container(id="heads"):
+                yield HeadMap("map")
+                yield PatternPane()
             with ContentSwitcher(id="pages", initial=PAGES[0]):
                 yield AttentionGrid()
                 yield LinesView()
@@ -226,6 +230,7 @@ class MainScreen(Looking):
         self.page.show_look(look)
         for heads in self.query(HeadValues):
             heads.show_look(look)
+        self.query_one(PatternPane).show_look(look)
         weight = self.page.weight_at_cursor(look)
         self.query_one(CursorLine).show_cell(look, weight)
         self.query_one(KeyLine).show_page(look.page)
@@ -289,6 +294,15 @@ class MainScreen(Looking):
 
     def action_meaning(self) -> None:
         self.app.push_screen(meaning_window(meanings(self.look)))
+
+    async def action_describe(self) -> None:
+        pane = self.query_one(PatternPane)
+        if pane.values() is None and self.look.run is not None:
+            self.post_message(Waiting("measuring the heads"))
+            await self.painter.measure(self.look)
+            self.post_message(Idle())
+        rows = dict(zip(STATISTICS, self.query_one(HeadMap).eligible, strict=False))
+        self.app.push_screen(pattern_window(self.look, pane.pattern(), pane.values(), rows))
 
     def action_help(self) -> None:
         self.app.push_screen(help_window())

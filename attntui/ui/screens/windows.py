@@ -1,6 +1,6 @@
 """Windows over the main screen: help, the engine's log, what the numbers mean."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -11,8 +11,12 @@ from textual.screen import ModalScreen
 from textual.style import Style
 from textual.widgets import Static
 
+from attntui.core.protocol import Statistic
 from attntui.core.tokens import sanitise
+from attntui.ui.head_patterns import NOT_TOLD, Pattern, Values
 from attntui.ui.keys import PROMPT_KEYS, by_group
+from attntui.ui.measures import MEASURES
+from attntui.ui.state import Look
 
 CLOSE = "Esc closes"
 
@@ -21,7 +25,7 @@ class Window(ModalScreen[None]):
     """A titled page of text that scrolls; Esc, q or Enter closes it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,enter,question_mark,f1,L,equals_sign", "dismiss", show=False),
+        Binding("escape,q,enter,question_mark,f1,L,equals_sign,d", "dismiss", show=False),
         Binding("down,j", "scroll(1)", show=False),
         Binding("up,k", "scroll(-1)", show=False),
         Binding("pagedown,space", "scroll(10)", show=False),
@@ -79,6 +83,30 @@ def log_window(lines: Iterable[str]) -> Window:
     safe = [sanitise(line) for line in lines]
     text = "\n".join(safe) if safe else "The engine has written nothing."
     return Window("The engine's log", Content(text), at_end=True)
+
+
+def pattern_window(
+    look: Look, pattern: Pattern | None, values: Values | None, eligible: Mapping[Statistic, int]
+) -> Window:
+    """What the head mostly does, its statistics, and what attention does not tell."""
+    heading, faint = Style.parse("bold $accent"), Style.parse("$faint")
+    basis = "repeated random tokens" if look.basis == "calibration" else "this prompt"
+    lines: list[Content] = []
+    if pattern is not None and values is not None:
+        lines += [Content.styled(pattern.name, heading), Content(pattern.usually), Content("")]
+        lines.append(Content.styled(f"Its numbers, on {basis} (b changes that)", heading))
+        for name, measure in MEASURES.items():
+            if name == "cell":
+                continue
+            value = values[name]
+            shown = "–" if value != value else measure.shown(value)  # NaN: no row is eligible
+            rows = f"{eligible.get(name, 0)} rows" if value == value else "no row shows it"
+            line = f"{measure.name:<16} {shown:>12}  {measure.says}"
+            lines.append(Content.assemble(line, (f" · {rows}", faint)))
+        lines.append(Content(""))
+    lines.append(Content.styled("What attention does not tell", heading))
+    lines += [Content(f"• {sentence}") for sentence in NOT_TOLD]
+    return Window(f"Head {look.layer}.{look.head}", Content("\n").join(lines))
 
 
 def meaning_window(meanings: Sequence[tuple[str, str, str]]) -> Window:

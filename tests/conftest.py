@@ -1,6 +1,7 @@
 """One environment for all tests, whatever the developer's is. Textual reads it when imported."""
 
 import os
+import tempfile
 
 for name in [name for name in os.environ if name.startswith("TEXTUAL_")]:
     del os.environ[name]
@@ -8,5 +9,9 @@ os.environ.pop("NO_COLOR", None)
 os.environ.pop("COLORFGBG", None)
 os.environ["TEXTUAL_COLOR_SYSTEM"] = "truecolor"
 os.environ["TEXTUAL_ANIMATIONS"] = "none"
+# Nothing of the developer's own, and nothing left behind.
+_home = tempfile.TemporaryDirectory(prefix="attntui-tests-")
+os.environ["XDG_STATE_HOME"] = f"{_home.name}/state"
+os.environ["XDG_CONFIG_HOME"] = f"{_home.name}/config"
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"

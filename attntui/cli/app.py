@@ -46,6 +46,10 @@ def screen(
         Literal["auto", "shade"], Option(help="shade: grey levels as characters, no colours.")
     ] = "auto",
     theme: Annotated[Literal["auto", "dark", "light"], Option(help="Colours.")] = "auto",
+    resume: Annotated[
+        bool,
+        Option("--resume", help="Open where the last session left: model, prompt, head and view."),
+    ] = False,
     version: Annotated[
         bool,
         Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
@@ -58,17 +62,33 @@ def screen(
     if context.invoked_subcommand is not None:
         _refuse_options_before(context)
         return 0
-    from attntui.cli.screen import open_screen
+    from attntui.cli.screen import StartChoice, open_screen, resume_screen
 
-    return open_screen(model, prompt, stack, layer, head, not no_mouse, style, theme)
+    start = StartChoice(layer, head, stack.stack, not no_mouse, style, theme)
+    if resume:
+        _refuse_beside(context, "--resume", ("model", "prompt", "prompt_file", "layer", "head"))
+        return resume_screen(start)
+    return open_screen(model, prompt, start)
 
 
-def _refuse_options_before(context: typer.Context) -> None:
-    given = [
+def _given(context: typer.Context) -> list[str]:
+    """The options that stand on the command line."""
+    return [
         name
         for name in context.params
         if (source := context.get_parameter_source(name)) and source.name == "COMMANDLINE"
     ]
+
+
+def _refuse_beside(context: typer.Context, option: str, others: tuple[str, ...]) -> None:
+    given = [name for name in _given(context) if name in others]
+    if given:
+        other = "--" + given[0].replace("_", "-")
+        raise UserError(f"{option} opens the last session as it was: leave out {other}.")
+
+
+def _refuse_options_before(context: typer.Context) -> None:
+    given = _given(context)
     if given:
         option = "--" + given[0].replace("_", "-")
         command = context.invoked_subcommand
@@ -158,11 +178,13 @@ def models(
 
 
 @app.command()
-def doctor() -> int:
+def doctor(
+    json: Annotated[bool, Option("--json", help="As JSON, for a bug report.")] = False,
+) -> int:
     """Check what this terminal and this machine can do.
 
     The exit status is 2 where something must be mended.
     """
     from attntui.cli.doctor import examine
 
-    return examine(sys.stdout)
+    return examine(sys.stdout, json)

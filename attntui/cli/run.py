@@ -50,11 +50,14 @@ def _run(arguments: Sequence[str]) -> int:
     import typer
 
     from attntui.cli.app import app
+    from attntui.cli.config import defaults, read_config
 
+    # `doctor` must be able to say what is wrong with the config file.
+    config = {} if arguments[:1] == ["doctor"] else defaults(read_config())
     # Not `app()`, which has ways of its own with interrupts and broken pipes.
     command = typer.main.get_command(app)
     try:
-        with command.make_context("attntui", list(arguments)) as context:
+        with command.make_context("attntui", list(arguments), default_map=config) as context:
             return command.invoke(context) or OK
     except typer.Exit as leave:
         return leave.exit_code

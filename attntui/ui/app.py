@@ -17,6 +17,7 @@ from attntui.core.protocol import ModelOptions, PromptInput
 from attntui.core.tokens import sanitise_lines
 from attntui.render.palette import Palette
 from attntui.ui.commands import commands
+from attntui.ui.keys import remapped
 from attntui.ui.screens.main import MainScreen
 from attntui.ui.state import Start
 from attntui.ui.themes import DARK, LIGHT, PLAIN, THEMES, palette_of, terminal_mode
@@ -57,6 +58,8 @@ class AttnApp(App[int]):
             self.register_theme(theme)
         mode = terminal_mode(start.theme)
         self.theme = (PLAIN if self.plain else DARK if mode == "dark" else LIGHT).name
+        self.keys = remapped(start.keys)
+        self._own_keys = start.keys
         self._main = MainScreen(options, prompt, start, engine or Engine())
 
     @property
@@ -64,11 +67,14 @@ class AttnApp(App[int]):
         """Styles and glyphs of all levels, for the present theme and terminal."""
         return palette_of(self.current_theme, self.shades)
 
+    def on_mount(self) -> None:
+        self.set_keymap(self._own_keys)
+
     def get_default_screen(self) -> Screen[None]:
         return self._main
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        yield from commands(screen)
+        yield from commands(screen, self.keys)
 
     async def on_event(self, event: events.Event) -> None:
         if isinstance(event, events.Paste) and not event.is_forwarded:

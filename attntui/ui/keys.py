@@ -1,8 +1,13 @@
 """Every key binding, once: help, footer, palette and the README's list come from this table."""
 
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from typing import Literal, NamedTuple
 
 from textual.binding import Binding
+
+from attntui.core.errors import UserError
+from attntui.core.tokens import sanitise
 
 Group = Literal["Page", "Cell", "Head", "Look", "Prompt", "Engine", "Program"]
 
@@ -171,6 +176,9 @@ KEYS: tuple[Key, ...] = (
     ),
     Key("look.theme", "T", "T", "next_theme", "Dark or light theme", "Look"),
     Key("prompt.edit", "i", "i", "edit_prompt", "Edit the prompt", "Prompt", "prompt"),
+    Key(
+        "prompt.second", "I", "I", "edit_second", "Second sentence, or the decoder's text", "Prompt"
+    ),
     Key("engine.log", "L", "L", "log", "The engine's log", "Engine"),
     Key(
         "engine.free",
@@ -191,6 +199,7 @@ KEYS: tuple[Key, ...] = (
 PROMPT_KEYS: tuple[tuple[str, str], ...] = (
     ("Enter", "Run the prompt"),
     ("Ctrl+J", "Start a new line"),
+    ("Ctrl+T", "To the second sentence or the decoder's text, and back"),
     ("↑ ↓", "On the first and last line: the prompts before and after"),
     ("Esc", "Leave the prompt"),
 )
@@ -205,6 +214,35 @@ def bindings() -> list[Binding]:
     ]
 
 
+def remapped(own: Mapping[str, str]) -> tuple[Key, ...]:
+    """The table with the user's own keys, given as id → keys with commas between.
+
+    Raises:
+        UserError: there is no such id, or two would have the same key.
+    """
+    ids = [key.id for key in KEYS]
+    for name in own:
+        if name not in ids:
+            near = get_close_matches(name, ids, 1)
+            hint = f"; did you mean {near[0]}" if near else ""
+            raise UserError(f"The config file gives a key to {name}, which is nothing{hint}.")
+    table = tuple(
+        key._replace(keys=own[key.id], show=sanitise(own[key.id].replace(",", " ")))
+        if key.id in own
+        else key
+        for key in KEYS
+    )
+    owners: dict[str, str] = {}
+    for key in table:
+        for each in key.keys.split(","):
+            if owners.setdefault(each, key.id) != key.id:
+                raise UserError(
+                    f"The config file gives {each} to {key.id} and {owners[each]} alike: give one"
+                    " of them another key."
+                )
+    return table
+
+
 def markdown() -> str:
     """The table as the README shows it."""
     lines = ["| key | does |", "|---|---|"]
@@ -215,9 +253,9 @@ def markdown() -> str:
     return "\n".join(lines)
 
 
-def by_group() -> dict[Group, list[Key]]:
+def by_group(table: Sequence[Key] = KEYS) -> dict[Group, list[Key]]:
     """The table by group, groups in order of first appearance."""
     groups: dict[Group, list[Key]] = {}
-    for key in KEYS:
+    for key in table:
         groups.setdefault(key.group, []).append(key)
     return groups

@@ -35,11 +35,19 @@ class LookPicked(Message):
     look: Look
 
 
-@dataclass
 class PromptSubmitted(Message):
-    """The prompt in the box shall run."""
+    """What is in the prompt's boxes shall run."""
 
-    text: str
+
+class PromptEdited(Message):
+    """Something was typed into one of the prompt's boxes."""
+
+
+@dataclass
+class SecondWanted(Message):
+    """The keyboard shall go to the second box, or back to the first."""
+
+    second: bool
 
 
 class PromptLeft(Message):

@@ -28,6 +28,7 @@ from attntui.core.protocol import (
 )
 from attntui.core.tokens import sanitise
 from attntui.ui.examples import example_prompt
+from attntui.ui.memory import Past
 from attntui.ui.messages import Idle, ModelReady, RunReady, Trouble, Waiting
 
 if TYPE_CHECKING:
@@ -67,10 +68,10 @@ class Session:
         if not self.busy:
             self.post(EngineEnded(str(gone)))
 
-    async def run(self, text: str | None = None) -> None:
-        """Do what is left to do until the prompt (`text`, or the one before) has run."""
-        if text is not None:
-            self.prompt = replace(self.prompt or PromptInput(text=text), text=text)
+    async def run(self, past: Past | None = None) -> None:
+        """Do what is left to do until the prompt (`past`, or the one before) has run."""
+        if past is not None:
+            self.prompt = self.reading(past)
         self._turns += 1
         turn, self.busy = self._turns, True
         try:
@@ -80,6 +81,19 @@ class Session:
             if turn == self._turns:  # else a newer call cancelled this one, and is at work
                 self.busy = False
                 self.post(Idle())
+
+    @property
+    def is_two_sided(self) -> bool:
+        """Whether a second text is the decoder's, and not a second sentence."""
+        return self.model is not None and any(each.name == "cross" for each in self.model.stacks)
+
+    def reading(self, past: Past) -> PromptInput:
+        """A typed prompt as the model is to read it; options of the command line stay."""
+        second = past.second or None
+        before = self.prompt or PromptInput(text=past.text)
+        if self.is_two_sided:
+            return replace(before, text=past.text, decoder_text=second, pair=None)
+        return replace(before, text=past.text, pair=second, decoder_text=None)
 
     async def _attempt(self) -> bool:
         """Start, load, run; False when the engine died and it is worth another try."""

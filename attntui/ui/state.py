@@ -1,6 +1,7 @@
 """What is looked at: one small immutable value. A key changes it; everything shown follows."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 from attntui.core.protocol import (
@@ -52,6 +53,10 @@ class Start:
     mouse: bool = True
     style: Literal["auto", "shade"] = "auto"
     theme: Literal["auto", "dark", "light"] = "auto"
+    keys: Mapping[str, str] = field(default_factory=dict)
+    """The user's own keys, by the name of what they do."""
+    look: "Look | None" = None
+    """Where the last session left, to be resumed."""
 
 
 @dataclass(frozen=True)
@@ -178,6 +183,8 @@ class Look:
         )
         lens: Lens = "head" if self.lens == "chosen" and not chosen else self.lens
         look = replace(self, stack=stack.name, layer=layer, head=head, chosen=chosen, lens=lens)
+        if look.run is None:  # a resumed place waits for its run
+            return look
         queries, keys = len(look.queries), len(look.keys)
         return replace(
             look,

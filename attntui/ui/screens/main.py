@@ -23,14 +23,13 @@ from attntui.core.tokens import sanitise
 from attntui.ui.examples import favourite_head, first_query
 from attntui.ui.keys import bindings
 from attntui.ui.meanings import meanings
+from attntui.ui.memory import Memory, Past
 from attntui.ui.messages import (
     CellPicked,
     HeadPicked,
     Idle,
     LookPicked,
     ModelReady,
-    PromptLeft,
-    PromptSubmitted,
     RequestsChanged,
     RunReady,
     Trouble,
@@ -38,6 +37,7 @@ from attntui.ui.messages import (
 )
 from attntui.ui.painter import Painter
 from attntui.ui.screens.looking import Looking
+from attntui.ui.screens.prompting import Prompting
 from attntui.ui.screens.windows import help_window, log_window, meaning_window, pattern_window
 from attntui.ui.session import EngineEnded, Session
 from attntui.ui.state import PAGES, Look, Start
@@ -50,12 +50,12 @@ from attntui.ui.widgets.lines_view import LinesView
 from attntui.ui.widgets.model_view import ModelView
 from attntui.ui.widgets.neuron_view import NeuronView
 from attntui.ui.widgets.pattern_pane import PatternPane
-from attntui.ui.widgets.prompt_box import PromptBox
+from attntui.ui.widgets.prompt_box import PromptBox, SecondBox
 from attntui.ui.widgets.ranked_list import RankedList
 from attntui.ui.widgets.text_view import TextView
 
 
-class MainScreen(Looking):
+class MainScreen(Looking, Prompting):
     """Prompt, head map, grid, lists; one look shared by all."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings()]
@@ -66,7 +66,8 @@ class MainScreen(Looking):
     ) -> None:
         super().__init__()
         self.session = Session(options, prompt, self.post_message, engine)
-        self.look = Look(
+        self.memory = Memory()
+        self.look = start.look or Look(
             stack=start.attention or "self", layer=start.layer or 0, head=start.head or 0
         )
         self.painter = Painter(self, self.session, lambda sentence: self.say(sentence, True))
@@ -76,6 +77,7 @@ class MainScreen(Looking):
     def compose(self) -> ComposeResult:
         yield StatusLine()
         yield PromptBox()
+        yield SecondBox()
         yield HeadBar("bar")
         with Container(id="panes"):
             with Container(id="heads"):
@@ -97,10 +99,8 @@ class MainScreen(Looking):
         yield KeyLine()
 
     def on_mount(self) -> None:
-        prompt = self.session.prompt
-        if prompt is not None:
-            self.query_one(PromptBox).give(prompt.text)
-            self.query_one(PromptBox).name_others(prompt.pair, prompt.decoder_text)
+        self.box.past = self.memory.prompts()
+        self.fill_boxes()
         self.call_after_refresh(self._begin)
 
     def _begin(self) -> None:
@@ -109,15 +109,16 @@ class MainScreen(Looking):
         The first answer needs numpy; importing it in the loop would stop the screen for 100 ms.
         """
         self.run_worker(asyncio.to_thread(import_module, "numpy"), exit_on_error=False)
-        self._work(None)
+        self.work(None)
 
     async def on_unmount(self) -> None:
+        self.save()
         await self.session.close()
 
-    def _work(self, prompt: str | None) -> None:
-        """Run `prompt`, or what is left to do, in place of whatever runs now."""
+    def work(self, past: Past | None) -> None:
+        """Run a prompt, or what is left to do, in place of whatever runs now."""
         self.run_worker(
-            self.session.run(prompt),
+            self.session.run(past),
             group="session",
             description="engine",
             exclusive=True,
@@ -145,12 +146,10 @@ class MainScreen(Looking):
 
     @on(ModelReady)
     def _model_ready(self, message: ModelReady) -> None:
-        box = self.query_one(PromptBox)
-        if not box.text and self.session.prompt is not None:
-            box.give(self.session.prompt.text)
+        self.fill_boxes()
         for note in message.model.notes:
             self.say(note)
-        first = self.look.model is None
+        first = self.look.model is None and self._start.look is None
         self.look = replace(self.look, model=message.model)
         if first:
             self._place_first(message.model)
@@ -171,8 +170,7 @@ class MainScreen(Looking):
 
     @on(RunReady)
     def _run_ready(self, message: RunReady) -> None:
-        if self.session.prompt is not None:
-            self.query_one(PromptBox).remember(self.session.prompt.text)
+        self.prompt_has_run()
         for note in message.run.notes:
             self.say(note)
         if message.run.truncated:
@@ -182,12 +180,13 @@ class MainScreen(Looking):
             self.say(message.run.trust.why, severe=not is_eager)
         self._trouble = ""
         before = self.look
-        was_last = before.query >= len(before.queries) - 1
+        resumed = before.run is None and self._start.look is not None
+        was_last = not resumed and before.query >= len(before.queries) - 1
         look = replace(before, run=message.run).settle()
         if was_last:
             look = replace(look, query=first_query(look))
         self.change(look)
-        if before.run is None or before.queries != look.queries:
+        if not resumed and (before.run is None or before.queries != look.queries):
             self.run_worker(self._to_strongest_key(look), exit_on_error=False)
 
     async def _to_strongest_key(self, look: Look) -> None:
@@ -204,7 +203,7 @@ class MainScreen(Looking):
     @on(EngineEnded)
     def _engine_ended(self, message: EngineEnded) -> None:
         self.say(f"{message.sentence} Starting it again.", severe=True)
-        self._work(None)
+        self.work(None)
 
     def say(self, sentence: str, severe: bool = False) -> None:
         """A sentence in the corner; longer for what went wrong. Never read as markup."""
@@ -237,6 +236,7 @@ class MainScreen(Looking):
         if before.page != look.page and self.focused is not None and not self.focused.display:
             self.focus_page()
         self._follow()
+        self.save_soon()
 
     def focus_page(self) -> None:
         """The keyboard to the page in sight."""
@@ -264,12 +264,6 @@ class MainScreen(Looking):
     def _look_picked(self, message: LookPicked) -> None:
         self.change(message.look)
 
-    @on(PromptSubmitted)
-    def _prompt_submitted(self, message: PromptSubmitted) -> None:
-        self._work(message.text)
-        self.focus_page()
-
-    @on(PromptLeft)
     @on(AskLine.GaveUp)
     def _back_to_grid(self) -> None:
         self.focus_page()
@@ -305,7 +299,7 @@ class MainScreen(Looking):
         self.app.push_screen(pattern_window(self.look, pane.pattern(), pane.values(), rows))
 
     def action_help(self) -> None:
-        self.app.push_screen(help_window())
+        self.app.push_screen(help_window(self.app.keys))  # type: ignore[attr-defined]
 
     def action_log(self) -> None:
         self.app.push_screen(log_window(self.session.engine.log))
@@ -313,9 +307,6 @@ class MainScreen(Looking):
     def action_next_theme(self) -> None:
         if not self.app.next_theme():  # type: ignore[attr-defined]
             self.say("In 16 colours and without colour, the terminal's own theme is used.")
-
-    def action_edit_prompt(self) -> None:
-        self.set_focus(self.query_one(PromptBox))
 
     def action_leave(self) -> None:
         if self.session.busy:
@@ -325,13 +316,13 @@ class MainScreen(Looking):
             self.focus_page()
 
     def action_retry(self) -> None:
-        self._work(None)
+        self.work(None)
 
     async def action_free(self) -> None:
         if self.session.busy:
             self.say("The engine is at work; Esc cancels that first.")
         elif self.session.model is None:
-            self._work(None)
+            self.work(None)
         else:
             await self.session.free()
             self.say("The model is freed; U loads it again.")

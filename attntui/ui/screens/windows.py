@@ -14,7 +14,7 @@ from textual.widgets import Static
 from attntui.core.protocol import Statistic
 from attntui.core.tokens import sanitise
 from attntui.ui.head_patterns import NOT_TOLD, Pattern, Values
-from attntui.ui.keys import PROMPT_KEYS, by_group
+from attntui.ui.keys import PROMPT_KEYS, Key, by_group
 from attntui.ui.measures import MEASURES
 from attntui.ui.state import Look
 
@@ -53,7 +53,7 @@ class Window(ModalScreen[None]):
         self.query_one("#page", VerticalScroll).scroll_relative(y=lines, animate=False)
 
 
-def help_window() -> Window:
+def help_window(table: Sequence[Key]) -> Window:
     """Every key, by group."""
     lines: list[Content] = []
     heading, key_style = Style.parse("bold $accent"), Style.parse("bold")
@@ -61,7 +61,7 @@ def help_window() -> Window:
     def row(show: str, description: str) -> Content:
         return Content.assemble("  ", (f"{show:<10}", key_style), f" {description}")
 
-    for group, keys in by_group().items():
+    for group, keys in by_group(table).items():
         lines.append(Content.styled(group, heading))
         lines += [row(key.show, key.description) for key in keys]
         if group == "Prompt":

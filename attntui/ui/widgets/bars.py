@@ -11,7 +11,6 @@ from attntui.core.protocol import ModelInfo, Trust
 from attntui.core.scale import weight_at
 from attntui.core.tokens import sanitise
 from attntui.render.labels import quote
-from attntui.ui.keys import KEYS
 from attntui.ui.state import PAGES, Look, PageName
 
 if TYPE_CHECKING:
@@ -179,13 +178,14 @@ class KeyLine(Static):
 
     def _entries(self) -> list[tuple[str, str, str]]:
         """What is shown of a key, its word, its action; in order."""
-        pages = [key for key in KEYS if key.group == "Page"]
+        keys = cast("AttnApp", self.app).keys
+        pages = [key for key in keys if key.group == "Page"]
         tabs = [(key.show, key.footer, key.action) for key in pages]
         if self.size.width < 100:
             tabs = [(f"{pages[0].show}-{pages[-1].show}", "views", "")] if len(pages) > 1 else []
         moves = [("←↑↓→", "cell", ""), ("⇧ ←↑↓→", "head", "")]
         others = [
-            (key.show, key.footer, key.action) for key in KEYS if key.footer and key.group != "Page"
+            (key.show, key.footer, key.action) for key in keys if key.footer and key.group != "Page"
         ]
         return [*tabs, *moves, *others]
 

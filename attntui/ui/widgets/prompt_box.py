@@ -1,4 +1,4 @@
-"""The prompt: several lines, enter runs it. The app makes pasted text safe first."""
+"""The boxes that a prompt is typed in. Enter runs it; the app makes pasted text safe first."""
 
 from typing import ClassVar
 
@@ -8,101 +8,72 @@ from textual.content import Content
 from textual.widgets import TextArea
 
 from attntui.core.tokens import sanitise_lines
-from attntui.render.labels import quote
-from attntui.ui.messages import PromptLeft, PromptSubmitted
+from attntui.ui.memory import Past
+from attntui.ui.messages import PromptEdited, PromptLeft, PromptSubmitted, SecondWanted
 
 
-class PromptBox(TextArea):
-    """Shows a prompt made safe; what runs is what was typed, or the text as it was given.
+class TextBox(TextArea):
+    """Shows a text made safe; what runs is what was typed, or the text as it was given.
 
-    A prompt from the command line may hold characters that cannot be shown. It runs unchanged as
+    A text from the command line may hold characters that cannot be shown. It runs unchanged as
     long as it is not edited here.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+j", "new_line", show=False),
         Binding("escape", "leave", show=False),
+        Binding("ctrl+t", "other", show=False),
     ]
 
-    def __init__(self) -> None:
+    def __init__(self, id: str, title: str) -> None:  # noqa: A002
         super().__init__(
-            id="prompt",
+            id=id,
             soft_wrap=True,
             show_line_numbers=False,
             highlight_cursor_line=False,
             tab_behavior="focus",
         )
-        self.border_title = Content("Prompt")
-        self._title = "Prompt"
-        self._given = self._ran = ""
-        self._history: list[str] = []
-        self._place = 0
+        self.border_title = Content(title)
+        self._title = title
+        self._given = ""
 
     def give(self, text: str) -> None:
-        """Show a prompt as it was given."""
+        """Show a text as it was given."""
         self._given = text
         self.load_text(sanitise_lines(text))
         if self.has_focus:
             self.move_cursor(self.document.end)
-
-    def name_others(self, pair: str | None, decoder_text: str | None) -> None:
-        """Say in the title what else the model reads, as given on the command line."""
-        title = "Prompt"
-        if pair is not None:
-            title += f" · second sentence {quote(pair)}"
-        if decoder_text is not None:
-            title += f" · decoder {quote(decoder_text)}"
-        self._title = title
-        self.border_title = Content(title)
-
-    def on_text_area_changed(self) -> None:
-        """What is not run yet says so: the picture belongs to the prompt before."""
-        edited = bool(self._history) and self.prompt != self._ran
-        self.border_title = Content(self._title + (" · edited, Enter runs it" if edited else ""))
 
     @property
     def prompt(self) -> str:
         """What would run now."""
         return self._given if self.text == sanitise_lines(self._given) else self.text
 
-    def remember(self, prompt: str) -> None:
-        """Put a prompt that ran at the end of the history."""
-        if prompt in self._history:
-            self._history.remove(prompt)
-        self._history.append(prompt)
-        self._ran = prompt
-        self.on_text_area_changed()
-        self._place = len(self._history) - 1
-
     async def _on_key(self, event: events.Key) -> None:
         row, _ = self.cursor_location
+        last = row == self.document.line_count - 1
         if event.key == "enter":
-            event.stop()
-            event.prevent_default()
-            self.post_message(PromptSubmitted(self.prompt))
-        elif event.key == "up" and row == 0 and self._walk(-1):
-            event.stop()
-            event.prevent_default()
-        elif event.key == "down" and row == self.document.line_count - 1 and self._walk(1):
-            event.stop()
-            event.prevent_default()
-        else:
+            self.post_message(PromptSubmitted())
+        elif not (event.key == "up" and row == 0 and self.walk(-1)) and not (
+            event.key == "down" and last and self.walk(1)
+        ):
             await super()._on_key(event)
+            return
+        event.stop()
+        event.prevent_default()
 
-    def _walk(self, step: int) -> bool:
+    def walk(self, step: int) -> bool:
         """The prompt before or after in the history; False where there is none."""
-        place = self._place + step
-        if not 0 <= place < len(self._history):
-            return False
-        self._place = place
-        self.give(self._history[place])
-        return True
+        return False
+
+    def on_text_area_changed(self) -> None:
+        self.post_message(PromptEdited())
 
     def on_focus(self) -> None:
         self.move_cursor(self.document.end)
 
     def on_blur(self) -> None:
-        """Show where the prompt begins: a folded box shows one line of it."""
+        """Show where the text begins: a folded box shows one line of it."""
         self.move_cursor((0, 0))
         self.scroll_home(animate=False)
 
@@ -111,3 +82,81 @@ class PromptBox(TextArea):
 
     def action_leave(self) -> None:
         self.post_message(PromptLeft())
+
+    def action_other(self) -> None:
+        self.post_message(SecondWanted(self.id != "second"))
+
+
+class SecondBox(TextBox):
+    """The second sentence of a pair, or what an encoder-decoder's decoder reads; folded away while
+    there is none."""
+
+    def __init__(self) -> None:
+        super().__init__("second", "")
+
+    def on_mount(self) -> None:
+        self.display = False
+
+    def set_title(self, title: str) -> None:
+        """What this text is to the model."""
+        self.border_title = Content(title)
+
+    def give(self, text: str) -> None:
+        super().give(text)
+        self.display = bool(text) or self.has_focus
+
+    def on_blur(self) -> None:
+        super().on_blur()
+        self.display = bool(self.text)
+
+
+class PromptBox(TextBox):
+    """The prompt, and the history of prompts that its first and last line walk through."""
+
+    def __init__(self) -> None:
+        super().__init__("prompt", "Prompt")
+        self.past: list[Past] = []
+        self._place = 0
+        self._ran: Past | None = None
+
+    @property
+    def second(self) -> SecondBox:
+        return self.screen.query_one(SecondBox)
+
+    @property
+    def typed(self) -> Past:
+        """What would run now, both boxes."""
+        return Past(self.prompt, self.second.prompt)
+
+    @property
+    def draft(self) -> Past | None:
+        """What was typed and has not run; None where nothing is left to run."""
+        typed = self.typed
+        return typed if typed.text and typed != self._ran else None
+
+    def show_past(self, past: Past) -> None:
+        """Show a prompt, both of its texts."""
+        self.give(past.text)
+        self.second.give(past.second)
+
+    def show_edited(self) -> None:
+        """What is not run yet says so: the picture belongs to the prompt before."""
+        edited = self._ran is not None and self.draft is not None
+        self.border_title = Content(self._title + (" · edited, Enter runs it" if edited else ""))
+
+    def remember(self, past: Past) -> None:
+        """Put a prompt that ran at the end of the history."""
+        if past in self.past:
+            self.past.remove(past)
+        self.past.append(past)
+        self._place = len(self.past) - 1
+        self._ran = past
+        self.show_edited()
+
+    def walk(self, step: int) -> bool:
+        place = self._place + step
+        if not 0 <= place < len(self.past):
+            return False
+        self._place = place
+        self.show_past(self.past[place])
+        return True

@@ -1,0 +1,105 @@
+"""The prompt's boxes on the screen: what is typed, run, walked through and never lost."""
+
+from textual import on
+from textual.screen import Screen
+from textual.timer import Timer
+
+from attntui.ui.memory import Memory, Past, Place, past_of
+from attntui.ui.messages import PromptEdited, PromptLeft, PromptSubmitted, SecondWanted
+from attntui.ui.session import Session
+from attntui.ui.state import Look
+from attntui.ui.widgets.prompt_box import PromptBox, SecondBox
+
+SAVE_AFTER = 0.5
+"""Seconds from a change until the place is written: a lost connection loses no more."""
+
+
+class Prompting(Screen[None]):
+    """A screen with a prompt, a second text where the model reads one, and a memory."""
+
+    look: Look
+    session: Session
+    memory: Memory
+    _saving: Timer | None = None
+    _draft: Past | None = None
+    """What was typed and has not run, kept beside the box: on leaving, the box goes first."""
+
+    def say(self, sentence: str, severe: bool = False) -> None:
+        """Tell the user."""
+        raise NotImplementedError
+
+    def work(self, past: Past | None) -> None:
+        """Run a prompt, or what is left to do, in place of whatever runs now."""
+        raise NotImplementedError
+
+    def focus_page(self) -> None:
+        """The keyboard to the page in sight."""
+        raise NotImplementedError
+
+    @property
+    def box(self) -> PromptBox:
+        return self.query_one(PromptBox)
+
+    def fill_boxes(self) -> None:
+        """Show the prompt that runs next, where the user has typed nothing yet."""
+        prompt = self.session.prompt
+        self.query_one(SecondBox).set_title(
+            "Decoder's text" if self.session.is_two_sided else "Second sentence"
+        )
+        if prompt is not None and not self.box.text:
+            self.box.show_past(past_of(prompt))
+
+    def prompt_has_run(self) -> None:
+        """Keep the prompt that gave the present run."""
+        if self.session.prompt is not None:
+            past = past_of(self.session.prompt)
+            self.box.remember(past)
+            self.memory.add_prompt(past)
+            self._draft = self.box.draft
+        self.save_soon()
+
+    def save_soon(self) -> None:
+        """Write the place once the user has paused."""
+        if self._saving is not None:
+            self._saving.stop()
+        self._saving = self.set_timer(SAVE_AFTER, self.save)
+
+    def save(self) -> None:
+        """Write where the session is, and what was typed and has not run."""
+        if self.session.prompt is not None and self.look.model is not None:
+            place = Place(self.session.options, self.session.prompt, self.look, self._draft)
+            self.memory.save_place(place)
+
+    @on(PromptEdited)
+    def _prompt_edited(self) -> None:
+        self.box.show_edited()
+        self._draft = self.box.draft
+        self.save_soon()
+
+    @on(PromptSubmitted)
+    def _prompt_submitted(self) -> None:
+        self.work(self.box.typed)
+        self.focus_page()
+
+    @on(PromptLeft)
+    def _prompt_left(self) -> None:
+        self.focus_page()
+
+    @on(SecondWanted)
+    def _second_wanted(self, message: SecondWanted) -> None:
+        if message.second:
+            self.action_edit_second()
+        else:
+            self.action_edit_prompt()
+
+    def action_edit_prompt(self) -> None:
+        self.set_focus(self.box)
+
+    def action_edit_second(self) -> None:
+        model = self.look.model
+        if model is not None and not (model.has_segments or self.session.is_two_sided):
+            self.say(f"{model.name} reads one text; BERT's kind reads two sentences.")
+            return
+        second = self.query_one(SecondBox)
+        second.display = True
+        self.set_focus(second)

@@ -128,6 +128,7 @@ KEYS: tuple[Key, ...] = (
         "Look",
         "rollout",
     ),
+    Key("look.rollout_options", "ctrl+r", "Ctrl+R", "rollout_options", "Rollout's options", "Look"),
     Key("look.scale", "s", "s", "next_scale", "Scale: linear, sqrt, log, row", "Look", "scale"),
     Key(
         "look.threshold_up",
@@ -179,6 +180,7 @@ KEYS: tuple[Key, ...] = (
     Key(
         "prompt.second", "I", "I", "edit_second", "Second sentence, or the decoder's text", "Prompt"
     ),
+    Key("engine.model", "ctrl+o", "Ctrl+O", "pick_model", "Open another model", "Engine", "model"),
     Key("engine.log", "L", "L", "log", "The engine's log", "Engine"),
     Key(
         "engine.free",
@@ -189,6 +191,7 @@ KEYS: tuple[Key, ...] = (
         "Engine",
     ),
     Key("engine.retry", "R", "R", "retry", "Start the engine again", "Engine"),
+    Key("program.copy", "y", "y", "copy", "Copy the cell, row, column or lists", "Program", "copy"),
     Key("program.leave", "escape", "Esc", "leave", "Cancel what is running; leave", "Program"),
     Key("program.next", "tab", "Tab", "app.focus_next", "Next pane", "Program"),
     Key("program.help", "question_mark,f1", "?", "help", "Help", "Program", "help"),

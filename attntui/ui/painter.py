@@ -85,6 +85,16 @@ class Painter:
         self._count += 1
         await self._fetch((None, "statistics"), request, self._count)
 
+    async def ask(self, request: Request) -> tuple[Reply, list[np.ndarray]] | None:
+        """An answer that is not painted; None where there is none, and the user was told."""
+        try:
+            return await self._session.latest("asked", request)
+        except (UserError, EngineFault, EngineGone) as error:
+            self._complain(str(error))
+        except Superseded:
+            pass
+        return None
+
     async def strongest_key(self, look: Look) -> int | None:
         """The key that the query looks at most; None where it cannot be told."""
         if look.run is None:

@@ -138,6 +138,15 @@ class Session:
             self.prompt = example_prompt(self.options.model, reply.model)
         self.post(ModelReady(reply.model))
 
+    async def switch(self, name: str) -> None:
+        """Load another model and run the present prompt; the old one stays where that fails."""
+        before, held = self.options, self.model
+        self.options = replace(before, model=name, revision=None)
+        self.model = None
+        await self.run()
+        if self.model is None and self.engine.alive:
+            self.options, self.model = before, held
+
     async def _trace(self) -> None:
         if self.prompt is None:
             return

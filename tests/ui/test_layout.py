@@ -15,7 +15,7 @@ SIZES = [(80, 24), (120, 36), (200, 60)]
 async def test_everything_is_there_at_every_size(open_app: Opener, size: tuple[int, int]) -> None:
     async with open_app(prompt="tokens 12", size=size, fake=True) as screen:
         main, narrow = screen.main, size[0] < 100
-        assert main.query_one(HeadMap).display is not narrow
+        assert main.query_one("#heads").display is not narrow
         assert main.query_one(HeadBar).display is narrow
         assert main.query_one(AttentionGrid).size.height >= 8
         assert main.query_one("#attends", RankedList).size.height >= 3

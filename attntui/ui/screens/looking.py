@@ -10,8 +10,9 @@ from attntui.core.errors import UserError
 from attntui.core.protocol import Basis
 from attntui.core.scale import SCALES
 from attntui.ui.measures import MEASURES
+from attntui.ui.screens.rollout_window import RolloutWindow
 from attntui.ui.search import find_head, find_token
-from attntui.ui.state import BETWEEN, SINKS, THRESHOLDS, Lens, Look, PageName
+from attntui.ui.state import BETWEEN, SINKS, THRESHOLDS, Lens, Look, PageName, RolloutOptions
 from attntui.ui.widgets.ask_line import AskLine
 from attntui.ui.widgets.head_map import HeadMap
 from attntui.ui.widgets.page import Page
@@ -160,6 +161,19 @@ class Looking(Screen[None]):
             return
         lens: Lens = "head" if self.look.lens == "rollout" else "rollout"
         self.change(replace(self.look, lens=lens))
+
+    def action_rollout_options(self) -> None:
+        stack = self.look.stack_info
+        if stack is None or stack.queries != stack.keys:
+            self.action_rollout()
+            return
+
+        def changed(options: RolloutOptions) -> None:
+            self.change(replace(self.look, rollout=options))
+
+        self.change(replace(self.look, lens="rollout"))
+        window = RolloutWindow(self.look.rollout, len(stack.layers), changed)
+        self.app.push_screen(window)
 
     def action_next_scale(self) -> None:
         self.change(replace(self.look, scale=after(SCALES, self.look.scale)))

@@ -36,7 +36,9 @@ from attntui.ui.messages import (
     Waiting,
 )
 from attntui.ui.painter import Painter
+from attntui.ui.screens.copying import Copying
 from attntui.ui.screens.looking import Looking
+from attntui.ui.screens.model_picker import ModelPicker
 from attntui.ui.screens.prompting import Prompting
 from attntui.ui.screens.windows import help_window, log_window, meaning_window, pattern_window
 from attntui.ui.session import EngineEnded, Session
@@ -55,7 +57,7 @@ from attntui.ui.widgets.ranked_list import RankedList
 from attntui.ui.widgets.text_view import TextView
 
 
-class MainScreen(Looking, Prompting):
+class MainScreen(Looking, Prompting, Copying):
     """Prompt, head map, grid, lists; one look shared by all."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings()]
@@ -147,6 +149,7 @@ class MainScreen(Looking, Prompting):
     @on(ModelReady)
     def _model_ready(self, message: ModelReady) -> None:
         self.fill_boxes()
+        self.memory.add_model(self.session.options)
         for note in message.model.notes:
             self.say(note)
         first = self.look.model is None and self._start.look is None
@@ -297,6 +300,22 @@ class MainScreen(Looking, Prompting):
             self.post_message(Idle())
         rows = dict(zip(STATISTICS, self.query_one(HeadMap).eligible, strict=False))
         self.app.push_screen(pattern_window(self.look, pane.pattern(), pane.values(), rows))
+
+    def action_pick_model(self) -> None:
+        recent = [options.model for options in self.memory.models()]
+        picker = ModelPicker(self.session.options.model, recent)
+        self.app.push_screen(picker, self._model_picked)
+
+    def _model_picked(self, name: str | None) -> None:
+        if name is None:
+            return
+        self.run_worker(
+            self.session.switch(name),
+            group="session",
+            description="engine",
+            exclusive=True,
+            exit_on_error=False,
+        )
 
     def action_help(self) -> None:
         self.app.push_screen(help_window(self.app.keys))  # type: ignore[attr-defined]

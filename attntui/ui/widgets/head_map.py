@@ -97,7 +97,7 @@ class HeadValues(Pane):
     def title(self) -> str:
         """What is shown, and on what it was measured."""
         random = self.look.map != "cell" and self.look.basis == "calibration"
-        return f"Heads · {self.measure.name}" + (" · random" if random else "")
+        return f"{self.measure.name} · random" if random else f"Heads · {self.measure.name}"
 
     @property
     def _shape(self) -> tuple[int, int]:
@@ -270,7 +270,7 @@ class HeadBar(HeadValues):
             return self.strip_of([])
         segments = [Segment(text, self.style_of(style)) for text, style, _ in self._parts()]
         cells = self.cells(self.look.layer, 2)
-        title = self.title.partition(" · ")[2]
+        title = self.title.removeprefix("Heads · ")
         here, largest = self.value_here(), self.largest()
         notes = [f"  {title}" if here is None else f"  {title} {self.measure.shown(here)}"]
         if largest is not None:

@@ -60,6 +60,10 @@ class RankedList(Pane):
         self.virtual_size = Size(0, lines)
         self.refresh()
 
+    @property
+    def title(self) -> str:
+        return self._title
+
     def clear(self, title: str = "") -> None:
         self.show_entries(title, ())
 

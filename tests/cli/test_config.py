@@ -1,0 +1,70 @@
+"""The user's config file: defaults, own keys, and one sentence where it is not understood."""
+
+from pathlib import Path
+
+import pytest
+
+from attntui.cli.config import Config, defaults, read_config
+from attntui.core.errors import UserError
+from attntui.ui.keys import KEYS, remapped
+from tests.cli.conftest import Command
+
+
+@pytest.fixture
+def config_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    path = tmp_path / "attntui" / "config.toml"
+    path.parent.mkdir()
+    return path
+
+
+def test_no_file_changes_nothing(config_file: Path) -> None:
+    assert read_config() == Config()
+    assert defaults(Config()) == {"export": {}, "show": {}}
+
+
+def test_every_setting_is_a_default(config_file: Path) -> None:
+    config_file.write_text('model = "gpt2"\ntheme = "light"\nmouse = false\n[keys]\n"a" = "b"\n')
+    found = defaults(read_config())
+    assert found["model"] == found["export"]["model"] == "gpt2"
+    assert found["theme"] == "light" and found["no_mouse"] is True
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("model = 3", "Expected `str"),
+        ("colour = 'red'", "colour"),
+        ("model = ", "Invalid value"),
+        ("theme = 'pink'", "Invalid enum value"),
+    ],
+)
+def test_what_is_not_understood_is_named(config_file: Path, text: str, words: str) -> None:
+    config_file.write_text(text)
+    with pytest.raises(UserError, match="config.toml is not understood") as caught:
+        read_config()
+    assert words in str(caught.value)
+
+
+def test_own_keys() -> None:
+    table = {key.id: key for key in remapped({"look.words": "W"})}
+    assert table["look.words"].keys == table["look.words"].show == "W"
+    assert len(table) == len(KEYS)
+    with pytest.raises(UserError, match=r"did you mean look\.words"):
+        remapped({"look.word": "W"})
+    with pytest.raises(UserError, match="gives q to"):
+        remapped({"look.words": "q"})
+
+
+def test_commands_obey_it(attntui: Command, environment: dict[str, str], tmp_path: Path) -> None:
+    folder = tmp_path / "config" / "attntui"
+    folder.mkdir(parents=True)
+    (folder / "config.toml").write_text('model = "no/such-model"')
+    home = {"XDG_CONFIG_HOME": str(tmp_path / "config")}
+    result = attntui("export", "-p", "a", "-o", "a.csv", **home)
+    assert result.returncode == 2 and "no/such-model" in result.stderr
+    (folder / "config.toml").write_text("nonsense")
+    result = attntui("export", "-p", "a", "-o", "a.csv", **home)
+    assert result.returncode == 2 and "config.toml is not understood" in result.stderr
+    result = attntui("doctor", **home)
+    assert result.returncode == 2 and "not understood" in result.stdout

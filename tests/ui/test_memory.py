@@ -1,0 +1,100 @@
+"""Prompts and the place outlive a session, however it ends."""
+
+import os
+import stat
+from pathlib import Path
+
+from attntui.core.protocol import ModelOptions, PromptInput
+from attntui.ui.memory import MODELS, PLACE, PROMPTS, Memory, Past, Place
+from attntui.ui.state import Look, Start
+from attntui.ui.widgets.prompt_box import PromptBox, SecondBox
+from tests.ui.conftest import Opener
+
+PLACED = Place(
+    ModelOptions(model="demo"),
+    PromptInput(text="日本\x1b[31m", pair="b"),
+    Look(layer=3, head=2, query=4, chosen=((1, 2),), marked_keys=frozenset({1}), page="text"),
+    Past("half a", "thought"),
+)
+
+
+def test_what_is_written_reads_back(tmp_path: Path) -> None:
+    memory = Memory(tmp_path / "state")
+    assert memory.place() is None and memory.prompts() == [] and memory.models() == []
+    memory.save_place(PLACED)
+    assert memory.place() == PLACED
+    for text in ("a", "b", "a"):
+        memory.add_prompt(Past(text))
+    assert memory.prompts() == [Past("b"), Past("a"), Past("half a", "thought")]
+    for name in ("x", "y", "x"):
+        memory.add_model(ModelOptions(model=name))
+    assert [options.model for options in memory.models()] == ["x", "y"]
+
+
+def test_files_are_private_and_whole(tmp_path: Path) -> None:
+    memory = Memory(tmp_path / "state")
+    memory.save_place(PLACED)
+    memory.add_prompt(Past("secret"))
+    memory.add_model(PLACED.options)
+    assert stat.S_IMODE(memory.folder.stat().st_mode) == 0o700
+    assert {path.name for path in memory.folder.iterdir()} == {PROMPTS, PLACE, MODELS}
+    for path in memory.folder.iterdir():
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_what_another_program_wrote_is_passed_over(tmp_path: Path) -> None:
+    memory = Memory(tmp_path)
+    (tmp_path / PLACE).write_bytes(b'{"options": 3}')
+    (tmp_path / MODELS).write_bytes(b"\xff\xfe")
+    (tmp_path / PROMPTS).write_bytes(b'not json\n{"text": "kept"}\n{"text": "half')
+    assert memory.place() is None and memory.models() == []
+    assert memory.prompts() == [Past("kept")]
+
+
+def test_a_folder_that_cannot_be_written_is_done_without(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    memory = Memory(tmp_path / "file" / "state")
+    memory.save_place(PLACED)
+    memory.add_prompt(Past("a"))
+    assert memory.write_copy("a") is None
+    assert memory.prompts() == []
+
+
+async def test_the_place_and_a_draft_come_back(open_app: Opener) -> None:
+    async with open_app(prompt="tokens 6", fake=True) as screen:
+        await screen.press("shift+right", "k", "k", "1", "s", "i", "ctrl+e", *" new")
+        left = screen.main.look
+        assert "edited, Enter runs it" in screen.text
+    place = Memory().place()
+    assert place is not None and place.draft == Past("tokens 6 new")
+    assert Memory().prompts()[-1] == Past("tokens 6 new")
+    start = Start(look=place.look)
+    async with open_app(prompt=place.prompt, start=start, fake=True) as screen:
+        look = screen.main.look
+        assert look.scale == "sqrt"
+        assert (look.layer, look.head, look.query) == (left.layer, left.head, left.query)
+        await screen.press("i", "up")
+        assert screen.main.query_one(PromptBox).text == "tokens 6 new"
+    assert not [name for name in os.listdir(Memory().folder) if name.startswith(".")]
+
+
+async def test_a_second_text_is_run_and_walked_with_the_first(open_app: Opener) -> None:
+    async with open_app("demo-bert", prompt=PromptInput(text="He slept.", pair="Why?")) as screen:
+        second = screen.main.query_one(SecondBox)
+        assert second.display and second.text == "Why?"
+        parts = [token.part for token in screen.main.look.queries]
+        assert 1 in parts
+        await screen.press("i", "ctrl+t")
+        assert second.has_focus
+        await screen.press("ctrl+a", "ctrl+k", *"She woke.", "enter")
+        await screen.until(lambda: screen.main.look.run and screen.main.look.run.run == 2)
+        await screen.settled()
+        text = "".join(token.text for token in screen.main.look.queries if token.part == 1)
+        assert "woke" in text
+        await screen.press("i", "up")
+        assert second.text == "Why?"
+        await screen.press("I", "escape", "I", "ctrl+a", "ctrl+k", "enter")
+        await screen.until(lambda: screen.main.look.run and screen.main.look.run.run == 3)
+        await screen.settled()
+        assert not second.display
+        assert {token.part for token in screen.main.look.queries} == {0, -1}

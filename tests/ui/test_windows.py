@@ -1,0 +1,73 @@
+"""What opens over the screen: a head described, rollout's options, copies, other models."""
+
+import numpy as np
+from textual.widgets import Input
+
+from attntui.ui.memory import Memory
+from attntui.ui.widgets.prompt_box import PromptBox
+from tests.ui.conftest import Opener
+from tests.ui.test_first_picture import eager
+
+
+async def test_a_head_is_described(open_app: Opener) -> None:
+    async with open_app(prompt="Zog flim quex barn. " * 3) as screen:
+        await screen.press("g", *"1.2", "enter")
+        assert "Mostly what followed" in screen.text
+        await screen.press("d")
+        assert "An induction head" in screen.text
+        assert "What attention does not tell" in screen.text
+        await screen.press("escape", "b")
+        assert "random" not in screen.lines[3]
+        await screen.press("o")
+        assert "previous token · random" in screen.text
+
+
+async def test_rollout_options_change_the_picture_live(open_app: Opener) -> None:
+    prompt = "The cat saw the dog."
+    weights = eager("demo", prompt).mean(1)
+    async with open_app(prompt=prompt) as screen:
+        await screen.press("ctrl+r", *["left"] * 3, "down", "right", "right", "right")
+        options = screen.main.look.rollout
+        assert (options.residual, options.start_layer) == (0.0, 3)
+        found = screen.main.query_one("#grid").window  # type: ignore[attr-defined]
+        np.testing.assert_allclose(found.weights, weights[3], atol=1e-5)
+        await screen.press("escape")
+        assert "Rollout · residual 0 · from layer 3" in screen.text
+
+
+async def test_cell_row_and_lists_are_copied(open_app: Opener) -> None:
+    prompt = "The cat saw the dog."
+    weights = eager("demo", prompt)[1, 2]
+    async with open_app(prompt=prompt) as screen:
+        look = screen.main.look
+        await screen.press("y", "c")
+        shown = float(screen.app.clipboard.rpartition("\t")[2])
+        assert abs(shown - weights[look.query, look.key]) < 2e-6
+        await screen.press("y", "r")
+        lines = screen.app.clipboard.split("\n")
+        shares = [float(line.split("\t")[2]) for line in lines]
+        np.testing.assert_allclose(shares, weights[look.query], atol=2e-6)
+        assert (Memory().folder / "copied.txt").read_text() == screen.app.clipboard
+        await screen.press("y", "t")
+        assert "attends to\n" in screen.app.clipboard
+
+
+async def test_another_model_keeps_the_prompt(open_app: Opener) -> None:
+    prompt = "The boy opened the door."
+    async with open_app(prompt=prompt) as screen:
+        await screen.press("ctrl+o", *"bert")
+        await screen.until(lambda: "BertForMaskedLM" in screen.text)
+        await screen.press("enter")
+        await screen.until(lambda: screen.main.look.run and screen.main.look.run.run == 2)
+        await screen.settled()
+        model = screen.main.look.model
+        assert model is not None and model.name == "demo-bert"
+        assert screen.main.query_one(PromptBox).text == prompt
+        await screen.press("ctrl+o", *"no/such-model", "enter")
+        await screen.until(lambda: not screen.main.session.busy)
+        await screen.settled()
+        assert screen.main.session.options.model == "demo-bert"
+        await screen.press("i", *" And", "enter")
+        await screen.until(lambda: screen.main.look.run and screen.main.look.run.run == 3)
+        assert [options.model for options in Memory().models()][0] == "demo-bert"
+        assert screen.app.screen.query(Input)

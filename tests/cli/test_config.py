@@ -41,7 +41,7 @@ def test_every_setting_is_a_default(config_file: Path) -> None:
 )
 def test_what_is_not_understood_is_named(config_file: Path, text: str, words: str) -> None:
     config_file.write_text(text)
-    with pytest.raises(UserError, match="config.toml is not understood") as caught:
+    with pytest.raises(UserError, match=r"config\.toml is not understood") as caught:
         read_config()
     assert words in str(caught.value)
 

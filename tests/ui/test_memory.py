@@ -1,6 +1,5 @@
 """Prompts and the place outlive a session, however it ends."""
 
-import os
 import stat
 from pathlib import Path
 
@@ -75,7 +74,7 @@ async def test_the_place_and_a_draft_come_back(open_app: Opener) -> None:
         assert (look.layer, look.head, look.query) == (left.layer, left.head, left.query)
         await screen.press("i", "up")
         assert screen.main.query_one(PromptBox).text == "tokens 6 new"
-    assert not [name for name in os.listdir(Memory().folder) if name.startswith(".")]
+    assert not list(Memory().folder.glob(".*"))
 
 
 async def test_a_second_text_is_run_and_walked_with_the_first(open_app: Opener) -> None:

@@ -69,5 +69,5 @@ async def test_another_model_keeps_the_prompt(open_app: Opener) -> None:
         assert screen.main.session.options.model == "demo-bert"
         await screen.press("i", *" And", "enter")
         await screen.until(lambda: screen.main.look.run and screen.main.look.run.run == 3)
-        assert [options.model for options in Memory().models()][0] == "demo-bert"
+        assert Memory().models()[0].model == "demo-bert"
         assert screen.app.screen.query(Input)

@@ -97,7 +97,7 @@ def _decoder_pieces(loaded: LoadedModel, prompt: PromptInput, read: list[Piece])
 
     A classifier's decoder reads the same text as its encoder, one place to the right.
     """
-    start = Piece(_start_id(loaded), part=-1)
+    start = Piece(start_id(loaded), part=-1)
     if loaded.predicts == "classes":
         if all(piece.id != loaded.model.config.eos_token_id for piece in read):
             raise UserError(
@@ -110,7 +110,12 @@ def _decoder_pieces(loaded: LoadedModel, prompt: PromptInput, read: list[Piece])
     return [start, *tokenise(loaded, bare, target=True)]
 
 
-def _start_id(loaded: LoadedModel) -> int:
+def start_id(loaded: LoadedModel) -> int:
+    """The token that a decoder starts with.
+
+    Raises:
+        UserError: neither the model nor its config names one.
+    """
     config, generation = loaded.model.config, getattr(loaded.model, "generation_config", None)
     sources: tuple[Any, ...] = (config, generation, config.get_text_config())
     for name in ("decoder_start_token_id", "bos_token_id", "eos_token_id", "pad_token_id"):

@@ -24,6 +24,7 @@ class Layer(Protocol):
     causal: bool
     """Whether the first query cannot see the second key."""
     learned_sink: bool
+    device: torch.device
 
     def rows(self, start: int, stop: int, heads: slice | None = None) -> Tensor:
         """(heads, rows, keys) float32. Rows sum to 1, or to less by a learned sink's weight."""
@@ -48,6 +49,7 @@ class RecordedLayer:
         self.queries, self.keys = call.query.shape[2], call.key.shape[2]
         self.causal = call.mask.causal
         self.learned_sink = call.sinks is not None
+        self.device = call.query.device
 
     def rows(self, start: int, stop: int, heads: slice | None = None) -> Tensor:
         """See `Layer`."""
@@ -115,6 +117,7 @@ class DenseLayer:
         heads, self.queries, self.keys = self.weights.shape
         self.info = LayerInfo(heads, self.kind, heads)
         self.causal = self.keys > 1 and not bool(self.weights[:, 0, 1:].any())
+        self.device = self.weights.device
 
     def rows(self, start: int, stop: int, heads: slice | None = None) -> Tensor:
         """See `Layer`."""
@@ -125,23 +128,16 @@ class DenseLayer:
         return None
 
     def allowed(self, start: int, stop: int) -> Tensor:
-        """See `Layer`. The mask is not known: a key that no head gives weight counts as hidden."""
-        return (self.weights[:, start:stop] > 0).any(0)
+        """See `Layer`. The mask is not known: every key, or those up to the query where causal.
+
+        Not the keys that have weight: 0 may be a weight that was rounded.
+        """
+        seen = torch.ones(stop - start, self.keys, dtype=torch.bool, device=self.device)
+        return seen.tril(start) if self.causal else seen
 
 
-def tiles(layer: Layer, heads: int) -> Iterator[tuple[int, int]]:
-    """Ranges of rows whose weights over `heads` heads fill at most a tile."""
-    step = max(1, TILE_WEIGHTS // max(1, heads * layer.keys))
+def tiles(layer: Layer, heads: int, most: int | None = None) -> Iterator[tuple[int, int]]:
+    """Ranges of rows whose weights over `heads` heads fill at most a tile, or `most` weights."""
+    step = max(1, (most or TILE_WEIGHTS) // max(1, heads * layer.keys))
     for start in range(0, layer.queries, step):
         yield start, min(start + step, layer.queries)
-
-
-def column(layer: Layer, key: int, heads: slice) -> Tensor:
-    """(heads, queries) float32: what every query gives one key."""
-    ranges = tiles(layer, heads.stop - heads.start)
-    return torch.cat([layer.rows(*rows, heads)[..., key] for rows in ranges], dim=1)
-
-
-def cell(layer: Layer, query: int, key: int) -> Tensor:
-    """(heads) float32: what every head gives one cell."""
-    return layer.rows(query, query + 1)[:, 0, key]

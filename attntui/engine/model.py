@@ -1,13 +1,16 @@
 """A loaded model and an encoded prompt: what loading gives to tracing."""
 
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import torch
 from transformers import PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from attntui.core.protocol import ModelOptions, SideInfo, StackInfo
+from attntui.core.protocol import ModelOptions, SideInfo, Stack, StackInfo
+
+if TYPE_CHECKING:
+    from attntui.engine.patterns import Measured
 
 
 class Cancelled(Exception):
@@ -41,6 +44,8 @@ class LoadedModel:
     stacks: tuple[StackInfo, ...] = ()
     self_check: float | None = None
     notes: list[str] = field(default_factory=list)
+    calibrated: "dict[Stack, Measured]" = field(default_factory=dict)
+    """What `calibration` measured, once asked."""
 
 
 @dataclass

@@ -1,8 +1,13 @@
-"""How much of a known pattern is in each head: previous token, induction.
+"""What kind of head each head is: every statistic of every head, in one pass over the weights.
 
-Only rows that can show a pattern count: TransformerLens divides by all rows, and a perfect
-induction head on a repeated sequence then scores below a half.
+Only rows that can show a pattern count, that is, whose mask lets them see a target of it:
+TransformerLens divides by all rows, and a perfect induction head on a repeated sequence then scores
+below a half.
 """
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -11,68 +16,126 @@ from torch import Tensor
 from attntui.core.protocol import STATISTICS, Statistic
 from attntui.engine.forward import CheckCancel, Report, never, silent
 from attntui.engine.layers import Layer, tiles
-from attntui.engine.stacks import SIDES, Tower
+from attntui.engine.stacks import Tower
+from attntui.engine.targets import PATTERNS, Text, targets
+
+SEERS = 4
+"""Queries that must see a key before its mean weight counts: the mean of one or two is chance."""
+CACHED_WEIGHTS = 2**20
+"""Weights in a tile on a CPU, whose caches hold 4 MB: half the time of tiles of 64 MB."""
 
 
-def statistics(
-    tower: Tower, ids: Tensor, check_cancel: CheckCancel = never, progress: Report = silent
-) -> tuple[np.ndarray, tuple[int, ...]]:
-    """Every statistic of every head (statistics, layers, heads), and how many rows each counts."""
-    nothing = np.full((len(tower.layers), tower.heads), np.nan, np.float32)
-    found = {
-        name: statistic(tower, name, ids, check_cancel, progress)
-        for name in ("previous", "induction")
-    }
-    scores = np.stack([found.get(name, nothing) for name in STATISTICS])
-    return scores, (0,) * len(STATISTICS)
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """The statistics of a stack's heads."""
+
+    scores: np.ndarray
+    """(statistics, layers, heads) float32 in the order of `STATISTICS`, NaN where no row counts."""
+    eligible: tuple[int, ...]
+    """How many rows count for each statistic, in the layer where most do: windows hide some."""
+    received: np.ndarray
+    """(keys) float64: the mean weight a key receives from the queries that see it, over all heads;
+    NaN where fewer than `SEERS` see it."""
 
 
-def statistic(
-    tower: Tower,
-    name: Statistic,
-    ids: Tensor,
-    check_cancel: CheckCancel = never,
-    progress: Report = silent,
-) -> np.ndarray:
-    """A score of every head: (layers, heads) float32, NaN where no row is eligible.
+def measure(
+    tower: Tower, text: Text, check_cancel: CheckCancel = never, progress: Report = silent
+) -> Measured:
+    """Every statistic of every head.
 
-    `ids` (queries) are the stack's token ids. Scores are in [0, 1]: the mean over eligible rows of
-    the weight on the pattern's targets. NaN throughout where keys are other tokens than queries.
+    entropy_bits: mean over rows of -Σ w log2 w, a learned sink's weight being one outcome more.
+    sink: the largest over keys of the mean weight received from the queries that see the key, of
+    which there must be `SEERS` (Gu et al. 2024, arXiv 2410.10781); a learned sink is no key.
+    distance: Σ w |i - j| / Σ w, in tokens (Vig & Belinkov 2019). largest: mean over rows of the
+    largest weight on a key. Patterns: mean over eligible rows of the weight on `targets`.
     """
-    scores = np.full((len(tower.layers), tower.heads), np.nan, np.float32)
-    if SIDES[tower.name][0] != SIDES[tower.name][1]:
-        return scores
-    for number, layer in enumerate(tower.layers):
-        progress(name, number, len(tower.layers))
-        if layer is not None:
-            scores[number, : layer.info.heads] = _score(layer, name, ids, check_cancel)
-    return scores
+    sums = [None if layer is None else Sums(layer) for layer in tower.layers]
+    ranges = list(_tiles(tower))
+    for done, (start, stop) in enumerate(ranges):
+        pointed = targets(text, start, stop)
+        counted = torch.cat([pointed.float(), _distances(text, start, stop)[None]])
+        for number, (layer, each) in enumerate(zip(tower.layers, sums, strict=True)):
+            check_cancel()
+            progress("statistics", done * len(sums) + number, len(ranges) * len(sums))
+            if layer is not None and each is not None:
+                # Stays where it is while the layers are on one device.
+                pointed, counted = pointed.to(layer.device), counted.to(layer.device)
+                each.add(layer, (start, stop), pointed, counted)
+    return _measured(tower, [each for each in sums if each is not None], text.ids is not None)
 
 
-def targets(name: Statistic, ids: Tensor, start: int, stop: int) -> Tensor:
-    """(rows, keys) bool: the keys that the pattern points to.
+class Sums:
+    """One layer's sums over the rows so far; float64 on the CPU."""
 
-    previous: j = i - 1. induction: the key after an earlier copy of the query's token,
-    ids[j - 1] = ids[i] and j <= i.
-    """
-    query = torch.arange(start, stop, device=ids.device)[:, None]
-    key = torch.arange(len(ids), device=ids.device)
-    if name == "previous":
-        return key == query - 1
-    return (ids.roll(1) == ids[start:stop, None]) & (key >= 1) & (key <= query)
+    def __init__(self, layer: Layer) -> None:
+        heads = layer.info.heads
+        self.rows = 0
+        self.weights = torch.zeros(heads, len(PATTERNS) + 3, dtype=torch.float64)
+        """On the targets of each pattern; then weight x distance, entropy in nats, largest."""
+        self.eligible = torch.zeros(len(PATTERNS), dtype=torch.int64)
+        self.received = torch.zeros(heads, layer.keys, dtype=torch.float64)
+        self.seers = torch.zeros(layer.keys, dtype=torch.int64)
+
+    def add(self, layer: Layer, rows: tuple[int, int], pointed: Tensor, counted: Tensor) -> None:
+        """Add a range of rows. `counted` (patterns and distance, rows, keys) multiplies weights."""
+        weights, seen = layer.rows(*rows), layer.allowed(*rows)
+        entropy = torch.special.entr(weights).sum((1, 2))
+        if layer.learned_sink:
+            entropy += torch.special.entr((1 - weights.sum(-1)).clamp_min(0)).sum(-1)
+        largest = weights.amax(-1).sum(-1)
+        products = weights.flatten(1) @ counted.flatten(1).T
+        self.weights += torch.column_stack([products, entropy, largest]).cpu()
+        self.received += weights.sum(1).cpu()
+        self.seers += seen.sum(0).cpu()
+        self.eligible += (pointed & seen).amax(-1).sum(-1).cpu()  # any() is five times slower
+        self.rows += int(seen.any(-1).sum())
+
+    def means(self) -> Tensor:
+        """(heads, keys): the mean weight a key receives, NaN where too few queries see it."""
+        means = self.received / self.seers
+        means[:, self.seers < SEERS] = torch.nan
+        return means
+
+    def scores(self, same: bool) -> dict[Statistic, tuple[Tensor, int]]:
+        """Each statistic (heads) and its eligible rows, `sink` left out where no key has one.
+
+        `same`: queries and keys are one text.
+        """
+        *pointed, distance, entropy, largest = self.weights.T
+        counts = self.eligible.tolist()
+        found = {
+            name: (weight / count, count)
+            for name, weight, count in zip(PATTERNS, pointed, counts, strict=True)
+        }
+        found["entropy_bits"] = entropy / self.rows / math.log(2), self.rows
+        found["largest"] = largest / self.rows, self.rows
+        found["distance"] = distance / self.received.sum(-1), self.rows if same else 0
+        some = self.seers >= SEERS
+        if some.any():
+            found["sink"] = self.means()[:, some].amax(-1), self.rows
+        return found
 
 
-def _score(layer: Layer, name: Statistic, ids: Tensor, check_cancel: CheckCancel) -> np.ndarray:
-    """(heads): the mean over eligible rows of the weight on their targets."""
-    total = torch.zeros(layer.info.heads, dtype=torch.float64)
-    eligible = 0
-    for start, stop in tiles(layer, layer.info.heads):
-        check_cancel()
-        wanted = targets(name, ids, start, stop)
-        some = wanted.any(1)
-        if not bool(some.any()):
-            continue
-        rows = layer.rows(start, stop)
-        total += (rows * wanted.to(rows.device)).sum((1, 2)).double().cpu()
-        eligible += int(some.sum())
-    return (total / eligible if eligible else total * np.nan).numpy()
+def _measured(tower: Tower, sums: list[Sums], same: bool) -> Measured:
+    scores = np.full((len(STATISTICS), len(tower.layers), tower.heads), np.nan, np.float32)
+    eligible = dict.fromkeys(STATISTICS, 0)
+    present = [number for number, layer in enumerate(tower.layers) if layer is not None]
+    for number, each in zip(present, sums, strict=True):
+        for name, (values, rows) in each.scores(same).items():
+            eligible[name] = max(eligible[name], rows)
+            if rows:
+                scores[STATISTICS.index(name), number, : len(values)] = values.numpy()
+    received = torch.cat([each.means() for each in sums]).nanmean(0)
+    return Measured(scores, tuple(eligible.values()), received.numpy())
+
+
+def _tiles(tower: Tower) -> Iterator[tuple[int, int]]:
+    layer = tower.present[0]
+    matrices = tower.heads + len(PATTERNS) + 1
+    return tiles(layer, matrices, CACHED_WEIGHTS if layer.device.type == "cpu" else None)
+
+
+def _distances(text: Text, start: int, stop: int) -> Tensor:
+    """(rows, keys) float32: |i - j|."""
+    rows = torch.arange(start, stop, dtype=torch.float32)
+    return (rows[:, None] - torch.arange(len(text.separator))).abs()

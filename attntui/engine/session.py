@@ -1,34 +1,12 @@
 """The state behind the pipe, one model and one run, and the answer to each request."""
 
-import numpy as np
-
 from attntui.core.errors import UserError
-from attntui.core.protocol import (
-    Arrays,
-    Done,
-    GetCellMap,
-    GetLogits,
-    GetPredictions,
-    GetStatistics,
-    GetTop,
-    GetWindow,
-    Load,
-    Loaded,
-    Reply,
-    Request,
-    RunInfo,
-    Statistics,
-    Top,
-    Trace,
-    Traced,
-    Unload,
-)
-from attntui.engine import devices, encoding, loading, predict, run
+from attntui.core.protocol import Done, Load, Loaded, Request, RunInfo, Trace, Traced, Unload
+from attntui.engine import devices, encoding, loading, run
+from attntui.engine.answers import Answer, answer
 from attntui.engine.finite import all_finite
 from attntui.engine.model import LoadedModel, Work
 from attntui.engine.run import Run
-
-Answer = tuple[Reply, list[np.ndarray]]
 
 
 class Session:
@@ -53,7 +31,7 @@ class Session:
             case Trace():
                 return self._trace(request, work)
             case _:
-                return self._look(request, work)
+                return answer(self._held_model(), self._held_run(request), request, work)
 
     def recover(self) -> None:
         """Give back memory after a failure, once nothing refers to it."""
@@ -77,30 +55,6 @@ class Session:
             loaded, encoded, request.run, check_cancel=work.check_cancel, progress=work.progress
         )
         return Traced(_describe(loaded, traced)), []
-
-    def _look(self, request: Request, work: Work) -> Answer:
-        """Answer what is asked of a finished run."""
-        loaded, held = self._held_model(), self._held_run(request)
-        match request:
-            case GetWindow():
-                names, arrays = held.window(request)
-                return Arrays(held.number, names), arrays
-            case GetCellMap(stack=stack, query=query, key=key):
-                return Arrays(held.number, ("map",)), [held.cell_map(stack, query, key)]
-            case GetStatistics(stack=stack):
-                scores, eligible = held.statistics(
-                    stack, check_cancel=work.check_cancel, progress=work.progress
-                )
-                return Statistics(held.number, eligible), [scores]
-            case GetTop():
-                entries, rest, sink = held.top(request)
-                return Top(held.number, tuple(entries), rest, sink), []
-            case GetPredictions(position=position, count=count):
-                return predict.predictions(loaded, held, position, count), []
-            case GetLogits(rows=(start, stop)):
-                logits = predict.logits(loaded, held, start, stop)
-                return Arrays(held.number, ("logits",)), [logits]
-        raise TypeError(f"no answer to {type(request).__name__}")
 
     def _held_model(self) -> LoadedModel:
         if self._model is None:

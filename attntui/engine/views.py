@@ -4,12 +4,11 @@ from collections import OrderedDict
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from attntui.core.errors import UserError
-from attntui.core.protocol import Chosen, Head, Mean, Pooling, Rollout, Stack, View
+from attntui.core.protocol import Chosen, Head, Mean, Rollout, Stack, View
 from attntui.engine.forward import CheckCancel, Report, never, silent
-from attntui.engine.layers import TILE_WEIGHTS, Layer, column
+from attntui.engine.layers import TILE_WEIGHTS, Layer
 from attntui.engine.rollout import rollout
 from attntui.engine.stacks import Tower
 
@@ -20,7 +19,7 @@ KEPT_BYTES = 256 * 2**20
 
 
 class Views:
-    """Rows and columns of every view of a run."""
+    """Rows of every view of a run."""
 
     def __init__(self, towers: tuple[Tower, ...]) -> None:
         self._towers = {tower.name: tower for tower in towers}
@@ -70,8 +69,11 @@ class Views:
             layer, head = self._head(view)
             return layer.rows(start, stop, head)[0]
         if isinstance(view, Chosen):
-            heads = [self._head(Head(view.stack, *each)) for each in view.heads]
-            return torch.stack([one.rows(start, stop, at)[0].cpu() for one, at in heads]).mean(0)
+            total = torch.zeros(stop - start, self.tower(view.stack).shape[1])
+            for layer, head in self._chosen(view):
+                check_cancel()
+                total += layer.rows(start, stop, head)[0].cpu()
+            return total / len(view.heads)
         if isinstance(view, Rollout):
             return self._rollout(view, check_cancel, progress)[start:stop]
         first = start // BLOCK
@@ -92,34 +94,25 @@ class Views:
             sinks = layer.sinks(start, stop, head)
             return None if sinks is None else sinks[0]
         if isinstance(view, Chosen):
-            return None  # not yet
+            parts = self._chosen(view)
+        else:
+            parts = [(layer, slice(0, layer.info.heads)) for layer in self._mean_layers(view)]
         means = []
-        for layer in self._mean_layers(view):
-            sinks = layer.sinks(start, stop)
+        for layer, heads in parts:
+            sinks = layer.sinks(start, stop, heads)
             means.append(torch.zeros(stop - start) if sinks is None else sinks.mean(0).cpu())
         return torch.stack(means).mean(0)
-
-    def column(self, view: View, key: int) -> Tensor:
-        """(queries): what every query gives one key.
-
-        Raises:
-            UserError: the view or the key does not exist.
-        """
-        queries, keys = self.tower(view.stack).shape
-        if not 0 <= key < keys:
-            raise UserError(f"there is no key {key}: keys are 0 to {keys - 1}.")
-        if isinstance(view, Head):
-            layer, head = self._head(view)
-            return column(layer, key, head)[0]
-        step = max(BLOCK, TILE_WEIGHTS // keys // BLOCK * BLOCK)
-        starts = range(0, queries, step)
-        return torch.cat([self.rows(view, at, min(at + step, queries))[:, key] for at in starts])
 
     def _head(self, view: Head) -> tuple[Layer, slice]:
         layer = self.layer(view.stack, view.layer)
         if not 0 <= view.head < layer.info.heads:
             raise UserError(f"there is no head {view.head}: heads are 0 to {layer.info.heads - 1}.")
         return layer, slice(view.head, view.head + 1)
+
+    def _chosen(self, view: Chosen) -> list[tuple[Layer, slice]]:
+        if not view.heads:
+            raise UserError("choose at least one head to take the mean of.")
+        return [self._head(Head(view.stack, *each)) for each in view.heads]
 
     def _mean_layers(self, view: Mean) -> list[Layer]:
         if view.layer is None:
@@ -155,25 +148,3 @@ def _head_mean(layer: Layer, start: int, stop: int) -> Tensor:
     step = max(1, TILE_WEIGHTS // (layer.info.heads * layer.keys))
     starts = range(start, stop, step)
     return torch.cat([layer.rows(at, min(at + step, stop)).mean(0) for at in starts])
-
-
-def pool(weights: Tensor, row_step: int, key_step: int, pooling: Pooling) -> Tensor:
-    """(rows, keys) in cells of row_step x key_step; the last of an axis may pool fewer."""
-    if row_step == key_step == 1:
-        return weights
-    rows, keys = weights.shape
-    if not weights.numel():
-        return weights.new_zeros(-(-rows // row_step), -(-keys // key_step))
-    padding = (0, -keys % key_step, 0, -rows % row_step)
-    padded = functional.pad(weights, padding)  # weights are never below 0, so the largest stays
-    cells = padded.reshape(padded.shape[0] // row_step, row_step, -1, key_step)
-    if pooling == "max":
-        return cells.amax((1, 3))
-    return cells.sum((1, 3)) / (_sizes(rows, row_step)[:, None] * _sizes(keys, key_step)).to(
-        weights.device
-    )
-
-
-def _sizes(length: int, step: int) -> Tensor:
-    """How many positions each cell of an axis pools."""
-    return torch.tensor([min(step, length - at) for at in range(0, length, step)])

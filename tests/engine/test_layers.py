@@ -9,22 +9,20 @@ from transformers import LlamaConfig, masking_utils
 
 from attntui.core.errors import UserError
 from attntui.core.protocol import (
-    GetTop,
-    GetWindow,
     Head,
     Mean,
-    Pooling,
+    Reading,
     Rollout,
-    Stack,
     View,
 )
 from attntui.engine import run, views
 from attntui.engine.capture import Call
 from attntui.engine.kernels import attend, reference
-from attntui.engine.layers import DenseLayer, RecordedLayer, cell, column
+from attntui.engine.layers import DenseLayer, RecordedLayer
 from attntui.engine.masks import RuleMask, TensorMask, allowed, lazy_mask
 from attntui.engine.run import Run
 from attntui.engine.stacks import Tower
+from attntui.engine.windows import cell_map
 from tests.engine import families
 
 
@@ -74,14 +72,12 @@ CALLS = {
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_rows_columns_cells_and_kernels_follow_the_definition(name: str) -> None:
+def test_rows_and_kernels_follow_the_definition(name: str) -> None:
     one = CALLS[name]
     layer, expected = RecordedLayer(one), by_hand(one).float()
     assert torch.allclose(layer.rows(0, 9), expected, atol=1e-6)
     for heads in (slice(0, 3), slice(4, 5), slice(2, 5)):
         assert torch.allclose(layer.rows(2, 7, heads), expected[heads, 2:7], atol=1e-6)
-        assert torch.allclose(column(layer, 3, heads), expected[heads, :, 3], atol=1e-6)
-    assert torch.allclose(cell(layer, 5, 2), expected[:, 5, 2], atol=1e-6)
     assert (layer.allowed(0, 9) == (expected > 0).any(0)).all()
     sinks = layer.sinks(0, 9)
     assert (sinks is None) is (one.sinks is None)
@@ -217,80 +213,19 @@ def test_very_short_prompts(name: str, tokens: int) -> None:
         assert rows.sum(1) == pytest.approx(1, abs=1e-5)
 
 
-def dense(run_: Run, view: View) -> np.ndarray:
-    """A view's whole matrix, from the layers."""
-    tower = next(tower for tower in run_.towers if tower.name == view.stack)
-    heads = np.stack([layer.rows(0, layer.queries).numpy() for layer in tower.present])
-    if isinstance(view, Head):
-        return np.asarray(heads[view.layer, view.head])
-    assert isinstance(view, Mean)
-    mean = heads.mean(1)
-    return np.asarray(mean.mean(0) if view.layer is None else mean[view.layer])
-
-
-VIEWS: list[View] = [Head("self", 1, 3), Mean("self", 2), Mean("self")]
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    st.sampled_from(VIEWS),
-    st.tuples(st.integers(0, 40), st.integers(0, 40)).map(sorted),
-    st.tuples(st.integers(0, 40), st.integers(0, 40)).map(sorted),
-    st.integers(1, 9),
-    st.integers(1, 9),
-    st.sampled_from(["max", "mean"]),
-)
-def test_windows_equal_dense_pooling(
-    gpt_oss: Run,
-    view: View,
-    rows: list[int],
-    keys: list[int],
-    row_step: int,
-    key_step: int,
-    pooling: Pooling,
-) -> None:
-    (start, stop), (first, last) = rows, keys
-    request = GetWindow(1, view, (start, stop), (first, last), row_step, key_step, pooling)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run, "TILE_WEIGHTS", 40 * 7)
-        _, (found, sinks) = gpt_oss.window(request)
-    whole = dense(gpt_oss, view)
-    reduce = np.max if pooling == "max" else np.mean
-    row_edges, key_edges = range(start, stop, row_step), range(first, last, key_step)
-    assert found.shape == (len(row_edges), len(key_edges)) and found.dtype == np.float32
-    for y, row in enumerate(row_edges):
-        for x, key in enumerate(key_edges):
-            part = whole[row : min(row + row_step, stop), key : min(key + key_step, last)]
-            assert found[y, x] == pytest.approx(reduce(part), abs=1e-6)
-    shares = gpt_oss.sinks(view, start, stop)
-    assert shares is not None and whole[start:stop].sum(1) + shares == pytest.approx(1, abs=1e-5)
-    assert sinks.shape == (len(row_edges),)
-    for y, row in enumerate(row_edges):
-        part = shares[row - start : min(row + row_step, stop) - start]
-        assert sinks[y] == pytest.approx(reduce(part), abs=1e-6)
-
-
-@pytest.mark.parametrize("view", VIEWS)
-def test_columns_and_tops(gpt_oss: Run, view: View) -> None:
-    whole = dense(gpt_oss, view)
-    assert gpt_oss.column(view, 5) == pytest.approx(whole[:, 5], abs=1e-6)
-    entries, rest, sink = gpt_oss.top(GetTop(1, view, (30,), "attends_to", 4))
-    order = np.argsort(-whole[30], kind="stable")[:4]
-    assert [entry.position for entry in entries] == list(order)
-    assert sum(entry.weight for entry in entries) + rest + sink == pytest.approx(1, abs=1e-5)
-    assert sink > 0
-    entries, rest, sink = gpt_oss.top(GetTop(1, view, (5,), "attended_by", 2))
-    assert entries[0].weight == pytest.approx(whole[:, 5].max(), abs=1e-6)
-    assert sum(entry.weight for entry in entries) + rest == pytest.approx(
-        whole[:, 5].sum(), abs=1e-5
-    )
-    assert sink == 0
+def test_what_eager_weights_let_be_seen() -> None:
+    """Every key, or those up to the query; a weight of 0 may be one that was rounded."""
+    weights = torch.zeros(2, 5, 5)
+    weights[..., 0] = 1
+    assert (DenseLayer(weights).allowed(1, 4) == torch.ones(5, 5).tril()[1:4]).all()
+    weights[0, 0, 3] = 0.5
+    assert DenseLayer(weights).allowed(1, 4).all()
 
 
 def test_cell_maps_leave_gaps_where_there_is_no_attention() -> None:
     loaded = families.build("jamba")
     traced = run.trace(loaded, families.prompt(loaded), 1)
-    found = traced.cell_map("self", 20, 4)
+    found = cell_map(traced.reader("self", Reading()), traced.towers[0], 20, 4)
     assert found.shape == (4, 4) and np.isnan(found[[0, 2]]).all()
     assert found[1, 2] == pytest.approx(traced.rows(Head("self", 1, 2), 20, 21)[0, 4])
 
@@ -327,21 +262,6 @@ BAD: list[tuple[str, View, int, str]] = [
 def test_what_does_not_exist_is_named(gpt_oss: Run, view: View, row: int, sentence: str) -> None:
     with pytest.raises(UserError, match=sentence):
         gpt_oss.rows(view, row, row + 1)
-
-
-def test_positions_outside_are_named(gpt_oss: Run) -> None:
-    view = Head("self", 0, 0)
-    stack: Stack = "self"
-    for wrong, sentence in (
-        (lambda: gpt_oss.column(view, 40), "no key 40"),
-        (lambda: gpt_oss.cell_map(stack, 0, -1), "no cell 0, -1"),
-        (lambda: gpt_oss.top(GetTop(1, view, (40,), "attends_to", 3)), "no query 40"),
-        (lambda: gpt_oss.top(GetTop(1, view, (-1,), "attended_by", 3)), "no key -1"),
-        (lambda: gpt_oss.window(GetWindow(1, view, (0, 41), (0, 1))), "outside"),
-        (lambda: gpt_oss.window(GetWindow(1, view, (0, 1), (0, 1), row_step=0)), "1 or more"),
-    ):
-        with pytest.raises(UserError, match=sentence):
-            wrong()
 
 
 def test_a_layer_without_attention_says_so() -> None:

@@ -1,0 +1,67 @@
+"""The answer to whatever is asked of a finished run."""
+
+import numpy as np
+
+from attntui.core.protocol import (
+    Arrays,
+    GetCellMap,
+    GetHidden,
+    GetLogits,
+    GetMaps,
+    GetPredictions,
+    GetStatistics,
+    GetTop,
+    GetWindow,
+    Reply,
+    Request,
+    Statistics,
+)
+from attntui.engine import predict, windows
+from attntui.engine.calibration import calibrated
+from attntui.engine.model import LoadedModel, Work
+from attntui.engine.run import Run
+from attntui.engine.tops import tops
+
+Answer = tuple[Reply, list[np.ndarray]]
+
+
+def answer(loaded: LoadedModel, run: Run, request: Request, work: Work) -> Answer:
+    """
+    Raises:
+        UserError: the user can mend it.
+        Cancelled: the call was given up.
+    """
+    watch = work.check_cancel, work.progress
+    match request:
+        case GetWindow(view=view, reading=reading):
+            reader = run.reader(view.stack, reading, *watch)
+            names, arrays = windows.window(reader, request, *watch)
+            return Arrays(run.number, names), arrays
+        case GetMaps(stack=stack, layer=layer, reading=reading):
+            reader = run.reader(stack, reading, *watch)
+            found = windows.maps(reader, run.views.layer(stack, layer), request, work.check_cancel)
+            return Arrays(run.number, ("maps",)), [found]
+        case GetCellMap(stack=stack, query=query, key=key, reading=reading):
+            reader = run.reader(stack, reading, *watch)
+            found = windows.cell_map(reader, run.views.tower(stack), query, key)
+            return Arrays(run.number, ("map",)), [found]
+        case GetTop(view=view, reading=reading):
+            return tops(run.reader(view.stack, reading, *watch), request, *watch), []
+        case GetHidden(stack=stack, words=words):
+            return run.hidden(stack, words, *watch), []
+        case GetStatistics():
+            return _statistics(loaded, run, request, work)
+        case GetPredictions(position=position, count=count):
+            return predict.predictions(loaded, run, position, count), []
+        case GetLogits(rows=(start, stop)):
+            return Arrays(run.number, ("logits",)), [predict.logits(loaded, run, start, stop)]
+    raise TypeError(f"no answer to {type(request).__name__}")
+
+
+def _statistics(loaded: LoadedModel, run: Run, request: GetStatistics, work: Work) -> Answer:
+    run.views.tower(request.stack)
+    if request.basis == "calibration":
+        found = calibrated(loaded, request.stack, work.check_cancel, work.progress)
+    else:
+        found = run.measured(request.stack, work.check_cancel, work.progress)
+    return Statistics(run.number, found.eligible), [found.scores]

@@ -1,0 +1,99 @@
+"""How a matrix is read: by tokens or by words, with special tokens and sinks shown or hidden.
+
+Words come first: the sum over a key's tokens, the mean over a query's (Clark et al. 2019), which
+leaves the sum of a row as it was. Then whole columns hide, and if the rest is to sum to 1 again,
+each row is divided by what it has left.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from attntui.core.protocol import View
+from attntui.engine import layers
+from attntui.engine.axis import Axis
+from attntui.engine.forward import CheckCancel, Report, never, silent
+from attntui.engine.layers import Layer
+from attntui.engine.views import Views
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Rows of one matrix, or of several heads' at once."""
+
+    weights: Tensor
+    """(..., rows, keys) float32; columns that hide are 0."""
+    sink: Tensor | None
+    """(..., rows): a learned sink's weight, None where there is none."""
+    hidden: Tensor | None
+    """(..., rows): the weight on keys that hide, before any scaling; None where nothing may."""
+
+
+@dataclass(frozen=True, eq=False)
+class Reader:
+    """Reads the matrices of one stack; every position is one of its axes."""
+
+    views: Views
+    queries: Axis
+    keys: Axis
+    hidden: Tensor | None = None
+    """(keys) bool on the CPU: the columns that hide; None where nothing may."""
+    scale: bool = False
+    """Whether what does not hide, a learned sink's weight included, is to sum to 1."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Queries and keys, as positions."""
+        return self.queries.count, self.keys.count
+
+    def rows(
+        self,
+        view: View,
+        start: int,
+        stop: int,
+        check_cancel: CheckCancel = never,
+        progress: Report = silent,
+    ) -> Rows:
+        """Rows of a view.
+
+        Raises:
+            UserError: the view does not exist.
+        """
+        tokens = self.queries.tokens(start, stop)
+        weights = self.views.rows(view, *tokens, check_cancel, progress)
+        return self._read(weights, self.views.sinks(view, *tokens), start, stop)
+
+    def heads(self, layer: Layer, start: int, stop: int) -> Rows:
+        """Rows of every head of a layer: one dimension more, in front."""
+        tokens = self.queries.tokens(start, stop)
+        sinks = layer.sinks(*tokens) if self.scale else None
+        return self._read(layer.rows(*tokens), sinks, start, stop)
+
+    def tiles(
+        self, start: int, stop: int, step: int = 1, heads: int = 1
+    ) -> Iterator[tuple[int, int]]:
+        """Ranges of rows, multiples of `step` long, that fill a tile; at least one, maybe empty."""
+        row = heads * self.keys.starts[-1] * self.queries.longest
+        long = max(1, layers.TILE_WEIGHTS // max(1, row) // step) * step
+        for at in range(start, max(stop, start + 1), long):
+            yield at, min(at + long, stop)
+
+    def _read(self, weights: Tensor, sink: Tensor | None, start: int, stop: int) -> Rows:
+        weights = self.keys.sums(weights, -1, 0, self.keys.count)
+        weights = self.queries.means(weights, -2, start, stop)
+        if sink is not None:
+            sink = self.queries.means(sink, -1, start, stop).to(weights.device)
+        if self.hidden is None:
+            return Rows(weights, sink, None)
+        columns = self.hidden.to(weights.device)
+        hidden = weights[..., columns].sum(-1)
+        weights = weights.masked_fill(columns, 0)
+        if self.scale:
+            left = weights.sum(-1) if sink is None else weights.sum(-1) + sink
+            # A causal model's first row may have nothing left: it stays 0.
+            left = left.clamp_min(torch.finfo(left.dtype).tiny)
+            weights = weights / left[..., None]
+            sink = None if sink is None else sink / left
+        return Rows(weights, sink, hidden)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import transformers
 from transformers import (
     CONFIG_MAPPING,
     AutoModel,
@@ -43,6 +44,16 @@ SUFFIXES: tuple[tuple[str, tuple[Any, ...]], ...] = (
     ("ForConditionalGeneration", (AutoModelForSeq2SeqLM, AutoModelForImageTextToText)),
 )
 """For names that stand in no map: where to look for a class that uses the same weights."""
+
+
+MAIN_INPUTS = {
+    "pixel_values": "images",
+    "pixel_values_videos": "videos",
+    "input_values": "sound",
+    "input_features": "sound",
+    "inputs": "sound",
+}
+"""What is read by classes that do not name their modalities."""
 
 
 @dataclass(frozen=True)
@@ -149,9 +160,20 @@ def _reads_text(found: Architecture) -> bool:
     return "text" in modalities and found.model_class.main_input_name == "input_ids"
 
 
-def _reads(config: PreTrainedConfig, found: Architecture | None) -> str:
-    if found is None:
-        return f"no text ({config.model_type})"
+def other_senses(model_class: Any) -> str:
+    """What a class reads that is no text, in words; empty where there is nothing."""
     plural = {"image": "images", "video": "videos", "audio": "sound", "time": "time series"}
-    others = [plural.get(each, each) for each in _modalities(found.model_class) if each != "text"]
-    return " and ".join(others) or "no plain text"
+    senses = [plural.get(each, each) for each in _modalities(model_class) if each != "text"]
+    return " and ".join(senses) or MAIN_INPUTS.get(model_class.main_input_name, "")
+
+
+def _reads(config: PreTrainedConfig, found: Architecture | None) -> str:
+    """What a refused model reads, in words."""
+    name = (getattr(config, "architectures", None) or [""])[0]
+    try:
+        model_class = found.model_class if found else getattr(transformers, name, None)
+    except ImportError:  # of a class that needs a package of its own
+        model_class = None
+    if isinstance(model_class, type) and issubclass(model_class, PreTrainedModel):
+        return other_senses(model_class) or "no plain text"
+    return f"no text ({config.model_type})"

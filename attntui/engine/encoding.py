@@ -1,19 +1,22 @@
 """From what the user typed to what the model is given, and its tokens as text."""
 
 import inspect
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from transformers.tokenization_utils_base import PreTrainedTokenizerBase
+from msgspec.structs import replace
 
 from attntui.core.errors import UserError
-from attntui.core.protocol import PromptInput, Side, SideInfo, Token
+from attntui.core.protocol import PromptInput, Side
 from attntui.core.tokens import sanitise, whole_text
 from attntui.engine import positions
+from attntui.engine.chat import tokenise_chat
+from attntui.engine.decoder import decoder_pieces
+from attntui.engine.forward import CheckCancel, Report, never, silent
 from attntui.engine.model import Encoded, LoadedModel
-from attntui.engine.pieces import texts
-from attntui.engine.tokenising import Piece, tokenise, tokenise_chat
+from attntui.engine.sides import side
+from attntui.engine.tokenising import Piece, tokenise
 
 
 @dataclass(frozen=True)
@@ -25,62 +28,91 @@ class Cut:
     note: str = ""
 
 
-def encode(loaded: LoadedModel, prompt: PromptInput) -> Encoded:
-    """Tokenise a prompt for a model.
+def encode(
+    loaded: LoadedModel,
+    prompt: PromptInput,
+    *,
+    check_cancel: CheckCancel = never,
+    progress: Report = silent,
+) -> Encoded:
+    """Tokenise a prompt for a model; an encoder-decoder without a decoder text writes one.
 
     Raises:
         UserError: the prompt is empty or too long, or asks for what the model has not.
+        Cancelled: the call was given up while the model wrote.
     """
     prompt = _clean(prompt)
-    parameters = _parameters(loaded)
-    two_sided = "decoder_input_ids" in parameters
-    _check(prompt, loaded, two_sided)
-    first: Side = "encoder" if two_sided else "text"
+    _check(prompt, loaded)
+    first: Side = "encoder" if has_decoder(loaded) else "text"
     pieces = tokenise_chat(loaded, prompt) if prompt.chat else tokenise(loaded, prompt)
     if not any(piece.part >= 0 for piece in pieces):
         raise UserError("The prompt is empty: type some text for the model to read.")
     read = _fit(loaded, pieces, first, prompt)
     cuts = {first: read}
+    notes = [] if prompt.pair is None or tells_apart(loaded, pieces) else [_one_text(loaded)]
     inputs = {"input_ids": _tensor(loaded, [piece.id for piece in read.pieces])}
-    if "token_type_ids" in parameters and _has_segments(loaded):
+    if _has_segments(loaded):
         inputs["token_type_ids"] = _tensor(loaded, [piece.segment for piece in read.pieces])
-    if two_sided:
-        written = _fit(loaded, _decoder_pieces(loaded, prompt, read.pieces), "decoder", prompt)
-        cuts["decoder"] = written
-        inputs["decoder_input_ids"] = _tensor(loaded, [piece.id for piece in written.pieces])
+    if has_decoder(loaded):
+        written = decoder_pieces(loaded, prompt, read.pieces, check_cancel, progress)
+        cuts["decoder"] = _fit(loaded, written.pieces, "decoder", prompt)
+        notes += [written.note] if written.note else []
+        ids = [piece.id for piece in cuts["decoder"].pieces]
+        inputs["decoder_input_ids"] = _tensor(loaded, ids)
     return Encoded(
         inputs=inputs,
-        sides=tuple(_side(loaded, name, cut.pieces) for name, cut in cuts.items()),
+        sides=tuple(side(loaded.tokenizer, name, cut.pieces) for name, cut in cuts.items()),
         truncated=sum(cut.removed for cut in cuts.values()),
-        notes=tuple(cut.note for cut in cuts.values() if cut.note),
+        notes=(*(cut.note for cut in cuts.values() if cut.note), *notes),
     )
+
+
+def has_decoder(loaded: LoadedModel) -> bool:
+    """Whether the model reads two texts, one in its encoder and one in its decoder."""
+    return "decoder_input_ids" in _parameters(loaded)
+
+
+def takes_pairs(loaded: LoadedModel) -> bool:
+    """Whether two sentences are more to the model than one text."""
+    try:
+        pieces = tokenise(loaded, PromptInput(text="a", pair="b"))
+    except (NotImplementedError, ValueError):  # mistral-common's takes no second sentence
+        return False
+    return tells_apart(loaded, pieces)
+
+
+def tells_apart(loaded: LoadedModel, pieces: Sequence[Piece]) -> bool:
+    """Whether a boundary is visible to the model: a token between two sentences, or segments."""
+    last = max((at for at, piece in enumerate(pieces) if piece.part == 0), default=0)
+    first = min((at for at, piece in enumerate(pieces) if piece.part == 1), default=0)
+    return first > last + 1 or (
+        _has_segments(loaded) and len({each.segment for each in pieces}) > 1
+    )
+
+
+def _one_text(loaded: LoadedModel) -> str:
+    return f"{_name(loaded)} puts nothing between two sentences: the model reads them as one text."
 
 
 def _clean(prompt: PromptInput) -> PromptInput:
     """The prompt without lone surrogates, which tokenizers do not take."""
-
-    def clean(text: str | None) -> str | None:
-        return None if text is None else whole_text(text)
-
-    return PromptInput(
+    return replace(
+        prompt,
         text=whole_text(prompt.text),
-        pair=clean(prompt.pair),
-        decoder_text=clean(prompt.decoder_text),
-        chat=prompt.chat,
-        special_tokens=prompt.special_tokens,
-        truncate=prompt.truncate,
+        pair=whole_text(prompt.pair) if prompt.pair else None,
+        decoder_text=whole_text(prompt.decoder_text) if prompt.decoder_text else None,
     )
 
 
-def _check(prompt: PromptInput, loaded: LoadedModel, two_sided: bool) -> None:
+def _check(prompt: PromptInput, loaded: LoadedModel) -> None:
     if not prompt.text:
         raise UserError("The prompt is empty: type some text for the model to read.")
-    if prompt.decoder_text and not two_sided:
+    if prompt.decoder_text and not has_decoder(loaded):
         raise UserError(
             f"{_name(loaded)} has no decoder of its own: --decoder-prompt is for encoder-decoders."
         )
     if prompt.chat and prompt.pair is not None:
-        raise UserError("A chat has one message: leave out --pair or --chat.")
+        raise UserError("A chat has no second sentence: leave out --pair or --chat.")
 
 
 def _parameters(loaded: LoadedModel) -> set[str]:
@@ -88,42 +120,13 @@ def _parameters(loaded: LoadedModel) -> set[str]:
 
 
 def _has_segments(loaded: LoadedModel) -> bool:
-    """Whether the model tells sentences apart by segment ids, as BERT does and RoBERTa does not."""
-    return (getattr(loaded.model.config, "type_vocab_size", 0) or 0) > 1
+    """Whether the model tells sentences apart by segment ids: BERT and XLNet do, RoBERTa does not.
 
-
-def _decoder_pieces(loaded: LoadedModel, prompt: PromptInput, read: list[Piece]) -> list[Piece]:
-    """The decoder's tokens: its start token, then the decoder prompt if there is one.
-
-    A classifier's decoder reads the same text as its encoder, one place to the right.
+    GPT-2 takes ids of this name too, and would add the embeddings of such tokens.
     """
-    start = Piece(start_id(loaded), part=-1)
-    if loaded.predicts == "classes":
-        if all(piece.id != loaded.model.config.eos_token_id for piece in read):
-            raise UserError(
-                f"{_name(loaded)} classifies at the end token: use --special-tokens auto."
-            )
-        return [start, *read[:-1]]
-    if not prompt.decoder_text:
-        return [start]
-    bare = PromptInput(text=prompt.decoder_text, special_tokens="none")
-    return [start, *tokenise(loaded, bare, target=True)]
-
-
-def start_id(loaded: LoadedModel) -> int:
-    """The token that a decoder starts with.
-
-    Raises:
-        UserError: neither the model nor its config names one.
-    """
-    config, generation = loaded.model.config, getattr(loaded.model, "generation_config", None)
-    sources: tuple[Any, ...] = (config, generation, config.get_text_config())
-    for name in ("decoder_start_token_id", "bos_token_id", "eos_token_id", "pad_token_id"):
-        for source in sources:
-            found = getattr(source, name, None)
-            if isinstance(found, int):
-                return found
-    raise UserError(f"{_name(loaded)} names no token for its decoder to start with.")
+    config = loaded.model.config
+    has = (getattr(config, "type_vocab_size", 0) or 0) > 1 or config.model_type == "xlnet"
+    return has and "token_type_ids" in _parameters(loaded)
 
 
 def _fit(loaded: LoadedModel, pieces: list[Piece], side: Side, prompt: PromptInput) -> Cut:
@@ -174,31 +177,6 @@ def truncate(pieces: list[Piece], most: int, side: str) -> list[Piece]:
         longer.pop(0 if side == "left" else -1)
     kept = {*parts[0], *parts[1]}
     return [each for at, each in enumerate(pieces) if each.part < 0 or at in kept]
-
-
-def _side(loaded: LoadedModel, name: Side, pieces: list[Piece]) -> SideInfo:
-    special = special_ids(loaded.tokenizer)
-    shown = texts(loaded.tokenizer, [piece.id for piece in pieces])
-    return SideInfo(
-        name,
-        tuple(
-            Token(
-                id=piece.id,
-                text=text,
-                special=piece.id in special,
-                start=piece.start,
-                end=piece.end,
-                part=piece.part,
-            )
-            for piece, text in zip(pieces, shown, strict=True)
-        ),
-    )
-
-
-def special_ids(tokenizer: PreTrainedTokenizerBase) -> set[int]:
-    """Tokens that are signs rather than text: [CLS], </s>, <|im_start|>."""
-    added = tokenizer.added_tokens_decoder
-    return {*tokenizer.all_special_ids, *(each for each, token in added.items() if token.special)}
 
 
 def _tensor(loaded: LoadedModel, values: list[int]) -> torch.Tensor:

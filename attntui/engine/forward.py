@@ -44,7 +44,7 @@ def forward(
         UserError: the model has no attention that can be shown.
     """
     model, inputs = loaded.model, _arguments(loaded.model, encoded)
-    with torch.no_grad(), _watched(model, check_cancel, progress):
+    with torch.no_grad(), watched(model, check_cancel, progress):
         if loaded.capture == "interface":
             with recording(model, as_eager) as recorder:
                 outputs = model(**inputs)
@@ -91,7 +91,7 @@ def _check_sizes(towers: tuple[Tower, ...], encoded: Encoded) -> None:
 
 
 @contextmanager
-def _watched(model: nn.Module, check_cancel: CheckCancel, progress: Report) -> Iterator[None]:
+def watched(model: nn.Module, check_cancel: CheckCancel, progress: Report) -> Iterator[None]:
     """Call back before every layer: a member of an outermost list of modules."""
     layers: list[nn.Module] = []
     seen = ""

@@ -105,8 +105,7 @@ def load(plan: Plan, work: Work) -> tuple[LoadedModel, ModelInfo]:
     capture.attach(model)
     _note_not_finite(loaded, work)
     work.progress("checking attention")
-    prompt = PromptInput(text=CHECK_PROMPT, truncate="right")
-    loaded.self_check, loaded.stacks = trust.self_check(loaded, encoding.encode(loaded, prompt))
+    _check_attention(loaded)
     _check_causal(loaded)
     return loaded, describe(loaded, plan.source)
 
@@ -129,6 +128,7 @@ def describe(loaded: LoadedModel, source: hub.Source) -> ModelInfo:
         max_positions=positions.limit(model).count,
         stacks=loaded.stacks,
         self_check=loaded.self_check,
+        has_segments=encoding.takes_pairs(loaded),
         notes=tuple(sanitise(note) for note in loaded.notes),
     )
 
@@ -226,6 +226,24 @@ def _note_missing(loaded: LoadedModel, told: dict[str, Any]) -> None:
     if len(missing) > len(body) and loaded.predicts is not None:
         loaded.predicts = None
         loaded.notes.append("The checkpoint has no trained output head: no predictions are shown.")
+
+
+def _check_attention(loaded: LoadedModel) -> None:
+    """Run the check prompt, through the decoder too where there is one.
+
+    Raises:
+        UserError: the model has no attention that can be shown, or does not run on text alone.
+    """
+    decoder_text = CHECK_PROMPT if encoding.has_decoder(loaded) else None
+    prompt = PromptInput(text=CHECK_PROMPT, decoder_text=decoder_text, truncate="right")
+    encoded = encoding.encode(loaded, prompt)
+    try:
+        loaded.self_check, loaded.stacks = trust.self_check(loaded, encoded)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        reads = architecture.other_senses(type(loaded.model))
+        if not reads:
+            raise
+        raise refusals.not_text_alone(loaded.options.model, reads) from error
 
 
 def _check_causal(loaded: LoadedModel) -> None:

@@ -17,20 +17,31 @@ _LONE = re.compile("[\udc80-\udcff]+")
 
 def texts(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> list[str]:
     """The text of each token; every one can be written as UTF-8."""
+    return [from_bytes(data) for data in spelled(tokenizer, ids)]
+
+
+def spelled(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> list[bytes]:
+    """The text of each token in UTF-8, of which a token may hold a part of a character."""
     spell = _speller(tokenizer)
     added = tokenizer.added_tokens_decoder
     names = tokenizer.convert_ids_to_tokens(list(ids))
     found = []
     for token, name in zip(ids, names, strict=True):
         if token in added:
-            found.append(whole_text(added[token].content))
+            found.append(_whole(added[token].content))
         elif name is None:
-            found.append(f"⟨token {token}⟩")
+            found.append(f"⟨token {token}⟩".encode())
         elif isinstance(name, bytes):  # tiktoken's
-            found.append(from_bytes(name))
+            found.append(name)
         else:
-            found.append(whole_text(spell(name)))
+            found.append(spell(name))
     return found
+
+
+def special_ids(tokenizer: PreTrainedTokenizerBase) -> set[int]:
+    """Tokens that are signs rather than text: [CLS], </s>, <|im_start|>."""
+    added = tokenizer.added_tokens_decoder
+    return {*tokenizer.all_special_ids, *(each for each, token in added.items() if token.special)}
 
 
 def from_bytes(data: bytes) -> str:
@@ -47,7 +58,7 @@ def is_byte_level(tokenizer: PreTrainedTokenizerBase) -> bool:
     return "ByteLevel" in f"{getattr(backend, 'decoder', None)!r}"
 
 
-def _speller(tokenizer: PreTrainedTokenizerBase) -> Callable[[str], str]:
+def _speller(tokenizer: PreTrainedTokenizerBase) -> Callable[[str], bytes]:
     if is_byte_level(tokenizer):
         return _spell_byte_level
     if hasattr(tokenizer, "_utf_vocab_size"):  # ByT5 and its kin: one character, one byte
@@ -70,20 +81,24 @@ def _byte_alphabet() -> dict[str, int]:
 _ALPHABET = _byte_alphabet()
 
 
-def _spell_byte_level(name: str) -> str:
+def _spell_byte_level(name: str) -> bytes:
     if any(char not in _ALPHABET for char in name):
-        return name
-    return from_bytes(bytes(_ALPHABET[char] for char in name))
+        return _whole(name)
+    return bytes(_ALPHABET[char] for char in name)
 
 
-def _spell_byte(name: str) -> str:
-    return from_bytes(bytes([ord(name)])) if len(name) == 1 and ord(name) < 256 else name
+def _spell_byte(name: str) -> bytes:
+    return bytes([ord(name)]) if len(name) == 1 and ord(name) < 256 else _whole(name)
 
 
-def _spell_pieces(name: str) -> str:
+def _spell_pieces(name: str) -> bytes:
     fallback = _FALLBACK.fullmatch(name)
     if fallback:
-        return from_bytes(bytes([int(fallback[1], 16)]))
+        return bytes([int(fallback[1], 16)])
     if name.endswith("</w>"):
         name = f"{name.removesuffix('</w>')} "
-    return name.replace("▁", " ")
+    return _whole(name.replace("▁", " "))
+
+
+def _whole(text: str) -> bytes:
+    return whole_text(text).encode()

@@ -21,9 +21,9 @@ PACKAGES = {
     "tiktoken": "tiktoken",
     "google.protobuf": "protobuf",
     "protobuf": "protobuf",
-    "fugashi": "fugashi unidic-lite",
-    "unidic_lite": "unidic-lite",
-    "unidic-lite": "unidic-lite",
+    "fugashi": "'attntui[ja]'",
+    "unidic_lite": "'attntui[ja]'",
+    "unidic-lite": "'attntui[ja]'",
     "unidic": "unidic",
     "ipadic": "ipadic",
     "sudachipy": "sudachipy sudachidict_core",
@@ -194,6 +194,12 @@ def remote_code(name: str) -> UserError:
 
 def not_text(name: str, reads: str) -> UserError:
     return UserError(f"{sanitise(name)} reads {reads}; attntui explores models that read text.")
+
+
+def not_text_alone(name: str, reads: str) -> UserError:
+    return UserError(
+        f"{sanitise(name)} does not run without {reads}; attntui explores models that read text."
+    )
 
 
 def first_sentence(error: BaseException) -> str:

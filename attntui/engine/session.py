@@ -50,7 +50,9 @@ class Session:
 
     def _trace(self, request: Trace, work: Work) -> Answer:
         loaded = self._held_model()
-        encoded = encoding.encode(loaded, request.prompt)
+        encoded = encoding.encode(
+            loaded, request.prompt, check_cancel=work.check_cancel, progress=work.progress
+        )
         self._run = traced = run.trace(
             loaded, encoded, request.run, check_cancel=work.check_cancel, progress=work.progress
         )

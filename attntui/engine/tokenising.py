@@ -4,7 +4,8 @@ Tokenizers of the Rust library tell offsets and sentences themselves. Those writ
 (and ignore the request for offsets in silence), so theirs are worked out here.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
@@ -12,19 +13,19 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 from attntui.core.errors import UserError
 from attntui.core.protocol import PromptInput
 from attntui.core.tokens import sanitise
+from attntui.engine import japanese
+from attntui.engine.alignment import UNKNOWN, aligned, filled
 from attntui.engine.model import LoadedModel
-from attntui.engine.pieces import texts
-from attntui.engine.refusals import first_sentence
-
-MAX_GAP = 32
-"""Characters between two tokens beyond which a likeness is taken for chance."""
+from attntui.engine.pieces import spelled
 
 
 @dataclass(frozen=True)
 class Piece:
-    """One token. `part` 0 or 1 is the sentence, -1 what the tokenizer added by itself.
+    """One token. `part` 0 or 1 is the sentence, -1 what the tokenizer or a template added.
 
-    `start` and `end` are offsets into that sentence, -1 where unknown; `segment` is BERT's.
+    `start` and `end` are offsets into `source`, -1 where unknown; `segment` is BERT's. `role` says
+    whose words these are in a chat. `opens`: whether a word begins here, where the tokenizer itself
+    knows words; None where the text tells (`words`).
     """
 
     id: int
@@ -32,6 +33,9 @@ class Piece:
     start: int = -1
     end: int = -1
     segment: int = 0
+    source: str = field(default="", repr=False)
+    role: str = ""
+    opens: bool | None = None
 
 
 def tokenise(loaded: LoadedModel, prompt: PromptInput, target: bool = False) -> list[Piece]:
@@ -40,42 +44,29 @@ def tokenise(loaded: LoadedModel, prompt: PromptInput, target: bool = False) -> 
     Raises:
         UserError: the tokenizer has no beginning-of-text token where one is asked for.
     """
-    tokenizer = loaded.tokenizer
     with_special = prompt.special_tokens == "auto"
-    split = _fast if tokenizer.is_fast else _slow
-    pieces = split(tokenizer, prompt.text, prompt.pair, with_special, target)
-    return _with_start(loaded, pieces) if prompt.special_tokens == "bos" else pieces
+    pieces = split(loaded.tokenizer, prompt.text, prompt.pair, with_special, target)
+    return with_start(loaded, pieces) if prompt.special_tokens == "bos" else pieces
 
 
-def tokenise_chat(loaded: LoadedModel, prompt: PromptInput) -> list[Piece]:
-    """The tokens of the model's chat template around one user message.
+def split(
+    tokenizer: PreTrainedTokenizerBase,
+    text: str,
+    pair: str | None = None,
+    special: bool = False,
+    target: bool = False,
+) -> list[Piece]:
+    """The tokens of a text or a pair, with the tokenizer's own around them if `special`."""
+    chosen = _fast if tokenizer.is_fast else _slow
+    return chosen(tokenizer, text, pair, special, target)
 
-    The template brings its own special tokens, so none are added when its text is tokenised.
-    Its own words are part -1; offsets are into the message.
+
+def with_start(loaded: LoadedModel, pieces: list[Piece]) -> list[Piece]:
+    """The same tokens after a beginning-of-text token.
 
     Raises:
-        UserError: there is no template, or it refuses the message.
+        UserError: the tokenizer has none.
     """
-    tokenizer = loaded.tokenizer
-    if not tokenizer.chat_template:
-        raise UserError(f"{sanitise(loaded.options.model)} has no chat template: leave out --chat.")
-    messages = [{"role": "user", "content": prompt.text}]
-    try:
-        rendered = str(
-            tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-        )
-    except Exception as error:
-        raise UserError(
-            f"The chat template refuses this message: {first_sentence(error)}"
-        ) from error
-    split = _fast if tokenizer.is_fast else _slow
-    pieces = split(tokenizer, rendered, None, False, False)
-    if prompt.special_tokens == "bos" and pieces[:1] != _with_start(loaded, pieces)[:1]:
-        pieces = _with_start(loaded, pieces)
-    return _within(pieces, rendered, prompt.text.strip())
-
-
-def _with_start(loaded: LoadedModel, pieces: list[Piece]) -> list[Piece]:
     start = loaded.tokenizer.bos_token_id
     if start is None:
         raise UserError(
@@ -83,21 +74,6 @@ def _with_start(loaded: LoadedModel, pieces: list[Piece]) -> list[Piece]:
             "--special-tokens auto or none."
         )
     return [Piece(start, part=-1), *pieces]
-
-
-def _within(pieces: list[Piece], rendered: str, message: str) -> list[Piece]:
-    """Pieces of a rendered template, with offsets into the message that it holds."""
-    at = rendered.find(message)
-    end = at + len(message)
-    if at < 0 or all(piece.start < 0 for piece in pieces):
-        return pieces
-
-    def shift(piece: Piece) -> Piece:
-        if piece.end <= at or piece.start >= end or piece.start < 0:
-            return replace(piece, part=-1, start=-1, end=-1)
-        return replace(piece, start=max(piece.start - at, 0), end=min(piece.end, end) - at)
-
-    return [shift(piece) for piece in pieces]
 
 
 def _fast(
@@ -112,63 +88,60 @@ def _fast(
         verbose=False,
     )
     ids = batch["input_ids"]
-    offsets = [(start, end) if end > start else (-1, -1) for start, end in batch["offset_mapping"]]
+    offsets = [(start, end) if end > start else UNKNOWN for start, end in batch["offset_mapping"]]
     parts = [-1 if part is None else part for part in batch.sequence_ids(0)]
     segments = batch.get("token_type_ids") or [0] * len(ids)
-    return [
-        Piece(token, part, start if part >= 0 else -1, end if part >= 0 else -1, segment)
-        for token, part, (start, end), segment in zip(ids, parts, offsets, segments, strict=True)
+    pieces = [
+        Piece(token, part, segment=segment)
+        for token, part, segment in zip(ids, parts, segments, strict=True)
     ]
+    for part, source in enumerate((text, pair or "")):
+        places = [at for at, piece in enumerate(pieces) if piece.part == part]
+        data = spelled(tokenizer, [ids[at] for at in places])
+        spans = filled([offsets[at] for at in places], data, source)
+        for at, (start, end) in zip(places, spans, strict=True):
+            pieces[at] = replace(pieces[at], start=start, end=end, source=source)
+    return pieces
 
 
 def _slow(
     tokenizer: PreTrainedTokenizerBase, text: str, pair: str | None, special: bool, target: bool
 ) -> list[Piece]:
-    if target:
-        bare = tokenizer(text_target=text, add_special_tokens=False, verbose=False)
-        first, second = list(bare["input_ids"]), None
-    else:
-        first = _ids(tokenizer, text)
-        second = None if pair is None else _ids(tokenizer, pair)
-    inside = [Piece(token, 0, *span) for token, span in _aligned(tokenizer, first, text)]
-    if second is not None:
-        spans = _aligned(tokenizer, second, pair or "")
-        inside += [Piece(token, 1, *span, segment=1) for token, span in spans]
+    inside = _sentence(tokenizer, text, 0, target)
+    if pair is not None:
+        inside += _sentence(tokenizer, pair, 1)
     return _with_special(tokenizer, inside) if special else inside
 
 
-def _ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
-    return list(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
+def _sentence(
+    tokenizer: PreTrainedTokenizerBase, text: str, part: int, target: bool = False
+) -> list[Piece]:
+    """A sentence's own tokens; the second sentence is the second segment."""
+    given = {"text_target" if target else "text": text}
+    ids = list(tokenizer(**given, add_special_tokens=False, verbose=False)["input_ids"])
+    staged = japanese.staged(tokenizer, text)
+    if [each.id for each in staged] == ids:
+        return [
+            Piece(each.id, part, *each.span, segment=part, source=text, opens=each.opens)
+            for each in staged
+        ]
+    return [
+        Piece(token, part, *span, segment=part, source=text)
+        for token, span in zip(ids, aligned(spelled(tokenizer, ids), text), strict=True)
+    ]
 
 
-def _with_special(tokenizer: PreTrainedTokenizerBase, inside: list[Piece]) -> list[Piece]:
-    """The sentences' tokens with the tokenizer's own around them.
+def _with_special(tokenizer: PreTrainedTokenizerBase, inside: Sequence[Piece]) -> list[Piece]:
+    """The sentences' tokens with the tokenizer's own around them, and its own segments.
 
     Negative numbers stand for the tokens, so that a [SEP] that was typed is not taken for one that
-    was added. What is added after a sentence is of that sentence's segment, as BERT was trained.
+    was added.
     """
     first = [-1 - at for at, piece in enumerate(inside) if piece.part == 0]
-    second = [-1 - at for at, piece in enumerate(inside) if piece.part == 1]
-    pieces: list[Piece] = []
-    for place in tokenizer.build_inputs_with_special_tokens(first, second or None):
-        segment = pieces[-1].segment if pieces else 0
-        pieces.append(inside[-1 - place] if place < 0 else Piece(place, -1, segment=segment))
-    return pieces
-
-
-def _aligned(
-    tokenizer: PreTrainedTokenizerBase, ids: list[int], text: str
-) -> list[tuple[int, tuple[int, int]]]:
-    """Each token with where its text stands in `text`; (-1, -1) where normalising changed it."""
-    found, at = [], 0
-    lower = text.lower()
-    text = lower if len(lower) == len(text) else text
-    for token, shown in zip(ids, texts(tokenizer, ids), strict=True):
-        piece = shown.removeprefix("##").strip().lower()
-        start = text.find(piece, at, at + len(piece) + MAX_GAP) if piece else -1
-        if start < 0:
-            found.append((token, (-1, -1)))
-            continue
-        at = start + len(piece)
-        found.append((token, (start, at)))
-    return found
+    second = [-1 - at for at, piece in enumerate(inside) if piece.part == 1] or None
+    places = tokenizer.build_inputs_with_special_tokens(first, second)
+    segments = tokenizer.create_token_type_ids_from_sequences(first, second)
+    return [
+        replace(inside[-1 - place] if place < 0 else Piece(place, -1), segment=segment)
+        for place, segment in zip(places, segments, strict=True)
+    ]

@@ -23,6 +23,8 @@ from tokenizers import (
     trainers,
 )
 from transformers import (
+    BartConfig,
+    BartForConditionalGeneration,
     BertConfig,
     BertForMaskedLM,
     BertForSequenceClassification,
@@ -30,6 +32,8 @@ from transformers import (
     GPT2LMHeadModel,
     LlamaConfig,
     LlamaForCausalLM,
+    MarianConfig,
+    MarianMTModel,
     PreTrainedModel,
     PreTrainedTokenizerFast,
     RobertaConfig,
@@ -234,6 +238,46 @@ def _t5(tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
     )
 
 
+def _seq2seq(tokenizer: PreTrainedTokenizerFast, **more: Any) -> dict[str, Any]:
+    return dict(
+        vocab_size=len(tokenizer),
+        d_model=32,
+        encoder_layers=2,
+        decoder_layers=2,
+        encoder_attention_heads=4,
+        decoder_attention_heads=4,
+        encoder_ffn_dim=64,
+        decoder_ffn_dim=64,
+        max_position_embeddings=64,
+        init_std=0.5,
+        **more,
+    )
+
+
+def _bart(tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
+    """As BART's: starts with </s>, then <s> by force, and its generation config asks for beams."""
+    start, end = tokenizer.bos_token_id, tokenizer.eos_token_id
+    model = BartForConditionalGeneration(
+        BartConfig(
+            **_seq2seq(tokenizer),
+            pad_token_id=tokenizer.pad_token_id,
+            bos_token_id=start,
+            eos_token_id=end,
+            decoder_start_token_id=end,
+            forced_eos_token_id=end,
+        )
+    )
+    model.generation_config.forced_bos_token_id = start
+    model.generation_config.num_beams = 4
+    return model
+
+
+def _marian(tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
+    pad, end = tokenizer.pad_token_id, tokenizer.eos_token_id
+    ids = dict(pad_token_id=pad, eos_token_id=end, decoder_start_token_id=pad)
+    return MarianMTModel(MarianConfig(**_seq2seq(tokenizer, **ids, forced_eos_token_id=end)))
+
+
 def _roberta(tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
     return RobertaForMaskedLM(
         RobertaConfig(
@@ -270,6 +314,8 @@ KINDS: dict[str, tuple[Callable[[], Any], Callable[[Any], PreTrainedModel]]] = {
     "llama": (byte_fallback_tokenizer, _llama),
     "slow": (byte_fallback_tokenizer, _slow),
     "t5": (unigram_tokenizer, _t5),
+    "bart": (roberta_tokenizer, _bart),
+    "marian": (unigram_tokenizer, _marian),
     "roberta": (roberta_tokenizer, _roberta),
 }
 

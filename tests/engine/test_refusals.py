@@ -138,6 +138,10 @@ def test_configs(folder: Path, work: Any) -> None:
         ("whisper", "WhisperForConditionalGeneration", "sound"),
         ("wav2vec2", "Wav2Vec2ForCTC", "sound"),
         ("clip", "CLIPModel", "images"),
+        ("focalnet", "FocalNetModel", "images"),
+        ("encodec", "EncodecModel", "sound"),
+        ("zoedepth", "ZoeDepthForDepthEstimation", "images"),
+        ("qwen2_5_omni", "Qwen2_5OmniForConditionalGeneration", "images and videos and sound"),
     ],
 )
 def test_models_that_read_no_text(
@@ -164,7 +168,7 @@ def test_packages_that_are_not_here(tmp_path: Path) -> None:
         return str(found)
 
     fugashi = ModuleNotFoundError("You need to install fugashi", name="fugashi")
-    assert sentence(fugashi).endswith("pip install fugashi unidic-lite")
+    assert sentence(fugashi).endswith("pip install 'attntui[ja]'")
     text = "This tokenizer requires the SentencePiece library; run `pip install sentencepiece`."
     assert sentence(ImportError(text)).endswith("pip install sentencepiece protobuf")
     nested = ValueError("cannot instantiate")

@@ -100,7 +100,7 @@ def write(
     return ids[:-1] if ids and ids[-1] in ends else ids
 
 
-class _Counter(StoppingCriteria):
+class _Counter(StoppingCriteria):  # type: ignore[misc]
     """Tells after every token how many there are; stops nothing."""
 
     def __init__(self, most: int, progress: Report) -> None:

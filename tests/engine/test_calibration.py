@@ -9,7 +9,7 @@ import torch
 
 from attntui.core.errors import UserError
 from attntui.core.protocol import STATISTICS, SideInfo
-from attntui.engine import calibration, encoding, patterns
+from attntui.engine import calibration, pieces, patterns
 from attntui.engine.calibration import calibrated, repeated
 from attntui.engine.layers import DenseLayer
 from attntui.engine.model import Cancelled
@@ -46,7 +46,7 @@ def test_ordinary_tokens_said_twice(
     assert (shown[:start], shown[stop:]) == (before, after)
     ids = [token.id for token in side.tokens[start:stop]]
     assert ids[:length] == ids[length:] and len(set(ids)) == length
-    special = encoding.special_ids(loaded.tokenizer)
+    special = pieces.special_ids(loaded.tokenizer)
     assert [token.special for token in side.tokens] == [
         token.id in special for token in side.tokens
     ]

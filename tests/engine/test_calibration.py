@@ -9,7 +9,7 @@ import torch
 
 from attntui.core.errors import UserError
 from attntui.core.protocol import STATISTICS, SideInfo
-from attntui.engine import calibration, pieces, patterns
+from attntui.engine import calibration, decoder, patterns, pieces
 from attntui.engine.calibration import calibrated, repeated
 from attntui.engine.layers import DenseLayer
 from attntui.engine.model import Cancelled
@@ -126,4 +126,4 @@ def test_the_decoder_of_a_classifier_reads_what_its_encoder_reads(
     loaded = load("t5")
     monkeypatch.setattr(loaded, "predicts", "classes")
     read, written = ([token.id for token in side.tokens] for side in repeated(loaded).sides)
-    assert written == [encoding.start_id(loaded), *read[:-1]]
+    assert written == [decoder.start_id(loaded), *read[:-1]]

@@ -3,11 +3,14 @@
 Terminals disagree on the width of joined emoji, so a label is always cut and padded to its cell.
 """
 
+from collections.abc import Sequence
+
 from rich.cells import cell_len, set_cell_size, split_graphemes
 
 from attntui.core.tokens import SPACE, visible
 
 ELLIPSIS = "…"
+LEAST_HEIGHT = 3
 
 
 def fit(text: str, width: int) -> str:
@@ -32,6 +35,18 @@ def downwards(token: str, height: int) -> list[str]:
     if len(pieces) > height:
         pieces = [*pieces[: height - 1], "⋮"]
     return [""] * (height - len(pieces)) + pieces
+
+
+def column_labels(texts: Sequence[str], ordinary: Sequence[str], most: int) -> list[list[str]]:
+    """Labels above columns, all of one height: what the longest of the `ordinary` texts needs, at
+    most `most` lines, so that a long special token does not take the picture's room."""
+    if not texts:
+        return []
+    longest_one = max((len(text.strip()) for text in ordinary), default=most)
+    limit = max(min(most, longest_one), LEAST_HEIGHT)
+    pieces = [downwards(text, limit) for text in texts]
+    spare = min(sum(1 for piece in column if not piece) for column in pieces)
+    return [column[spare:] for column in pieces]
 
 
 def quote(token: str) -> str:

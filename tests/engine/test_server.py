@@ -108,7 +108,7 @@ def test_a_whole_visit(engine: Any, tiny: Callable[[str], Path]) -> None:
 
     view = Head("self", 1, 2)
     reply, (weights,) = engine.ask(GetWindow(7, view, (0, count), (0, count)))
-    assert reply == Arrays(7)
+    assert reply == Arrays(7, ("weights",))
     assert weights.shape == (count, count) and weights.dtype == np.float32
     np.testing.assert_allclose(weights.sum(1), 1, atol=1e-6)
     assert not np.triu(weights, 1).any()
@@ -137,7 +137,7 @@ def test_a_failing_trace_keeps_the_last_run(engine: Any, tiny: Callable[[str], P
     assert isinstance(failed, Failed) and failed.kind == "user"
     assert "at most 64" in failed.message and "--truncate" in failed.message
     window = GetWindow(1, Head("self", 0, 0), (0, 2), (0, 2))
-    assert engine.ask(window)[0] == Arrays(1)
+    assert engine.ask(window)[0] == Arrays(1, ("weights",))
 
 
 def test_a_failing_load_keeps_the_model(engine: Any, tiny: Callable[[str], Path]) -> None:

@@ -89,7 +89,7 @@ async def test_a_second_text_is_run_and_walked_with_the_first(open_app: Opener) 
         await screen.until(lambda: screen.main.look.run and screen.main.look.run.run == 2)
         await screen.settled()
         text = "".join(token.text for token in screen.main.look.queries if token.part == 1)
-        assert "woke" in text
+        assert "wo##ke" in text
         await screen.press("i", "up")
         assert second.text == "Why?"
         await screen.press("I", "escape", "I", "ctrl+a", "ctrl+k", "enter")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -12,24 +11,29 @@ from textual import events
 from textual.geometry import Offset, Region, Size
 from textual.strip import Strip
 
+from attntui.core.pairs import sentence_boundary
 from attntui.core.protocol import GetWindow, Reply, Request
-from attntui.core.tokens import sanitise, visible
-from attntui.render.labels import downwards, fit, longest
-from attntui.render.strips import DIGITS_FROM, cursor_segments, digit_segments, row_segments
+from attntui.core.tokens import visible
+from attntui.render.labels import column_labels, fit, longest
+from attntui.render.rules import below, upright
+from attntui.render.strips import (
+    DIGITS_FROM,
+    cursor_segments,
+    digit_segments,
+    row_segments,
+)
 from attntui.ui import captions
 from attntui.ui.messages import CellPicked
 from attntui.ui.state import Look, Unit
 from attntui.ui.widgets.grid_window import PLAIN_ZOOM, ZOOMS, GridWindow, fitting_zoom
 from attntui.ui.widgets.page import Page
-from attntui.ui.widgets.ranked_list import bar
+from attntui.ui.widgets.waiting import waiting_line
 
 if TYPE_CHECKING:
     import numpy as np
 
 LABEL_LEAST, LABEL_LIMIT = 6, 16
 """Columns of a row's label; special tokens are cut to what the others need."""
-HEADER_LEAST = 3
-WAITING_WIDTH = 40
 MARK = "▸"
 UNDERLINED = Style(underline=True, bold=True)
 
@@ -57,7 +61,11 @@ class AttentionGrid(Page):
             self.fit_zoom(PLAIN_ZOOM)
             self.lay_out()
         self._update_title()
-        if (before.scale, before.threshold) != (look.scale, look.threshold):
+        if (before.scale, before.threshold, before.between) != (
+            look.scale,
+            look.threshold,
+            look.between,
+        ):
             self._update_levels()
             self.refresh()
         elif (before.marked_queries, before.marked_keys) != (look.marked_queries, look.marked_keys):
@@ -119,7 +127,12 @@ class AttentionGrid(Page):
             stack = self.look.stack_info
             causal = stack is not None and stack.causal
             shown = self.window.levels(
-                self.look.scale, self.palette.count, causal, self._largest, self.look.threshold
+                self.look.scale,
+                self.palette.count,
+                causal,
+                self._largest,
+                self.look.threshold,
+                None if self._boundary is None else (self.look.between, self._boundary),
             )
             self._levels = shown.tolist()
 
@@ -150,6 +163,13 @@ class AttentionGrid(Page):
     def _number_width(self) -> int:
         return len(str(max(len(self.look.queries) - 1, 0)))
 
+    @property
+    def _boundary(self) -> int | None:
+        """Where the second sentence of a pair begins."""
+        stack = self.look.stack_info
+        same = stack is not None and stack.queries == stack.keys
+        return sentence_boundary(self.look.queries) if same else None
+
     def _body(self) -> Size:
         """Cells that fit beside the labels."""
         width, height = self.scrollable_content_region.size
@@ -171,15 +191,10 @@ class AttentionGrid(Page):
         self._ask()
 
     def _column_labels(self) -> list[list[str]]:
-        keys = self.look.keys
-        if not keys:
-            return []
         most = 8 if self.size.height >= 24 else 6 if self.size.height >= 16 else 4
-        ordinary = [len(token.text.strip()) for token in keys if not token.special]
-        limit = max(min(most, max(ordinary, default=most)), HEADER_LEAST)
-        pieces = [downwards(token.text, limit) for token in keys[:: self.step]]
-        spare = min(sum(1 for piece in column if not piece) for column in pieces)
-        return [column[spare:] for column in pieces]
+        texts = [unit.text for unit in self.look.keys]
+        ordinary = [unit.text for unit in self.look.keys if not unit.special]
+        return column_labels(texts[:: self.step], ordinary, most)
 
     def change_zoom(self, nearer: int) -> bool:
         """Zoom in (1) or out (-1); False where there is no further zoom."""
@@ -298,26 +313,11 @@ class AttentionGrid(Page):
 
     def render_line(self, y: int) -> Strip:
         if self.look.run is None or not self._header:
-            return self._waiting_line(y)
+            styles = self.style_of("text"), self.style_of("bar")
+            return self.strip_of(waiting_line(y, self.size, self.waiting, self.share, *styles))
         if y < self.header_height:
             return self._header_line(y)
         return self._row_line(y - self.header_height + self.scroll_offset.y)
-
-    def _waiting_line(self, y: int) -> Strip:
-        middle, width = self.size.height // 2, self.size.width
-        lines = wrap(sanitise(self.waiting), max(1, width - 2))[-middle:] if middle else []
-        at = y - middle + len(lines)
-        if 0 <= at < len(lines):
-            return self.strip_of([Segment(lines[at].center(width), self.style_of("text"))])
-        if y != middle or self.share is None:
-            return self.strip_of([])
-        done = bar(self.share, WAITING_WIDTH)
-        return self.strip_of(
-            [
-                Segment(" " * ((width - WAITING_WIDTH) // 2), self.style_of("text")),
-                Segment(done.replace(" ", "─"), self.style_of("bar")),
-            ]
-        )
 
     def _is_marked(self, marks: frozenset[int], cell: int) -> bool:
         return any(cell * self.step <= at < (cell + 1) * self.step for at in marks)
@@ -355,8 +355,18 @@ class AttentionGrid(Page):
         queries = self.look.queries
         if row * self.step >= len(queries):
             return self.strip_of([])
-        segments = self._label_segments(row, queries[row * self.step])
-        return self.strip_of(segments + self._cells(row))
+        labels = self._label_segments(row, queries[row * self.step])
+        return self.strip_of([*labels, *self._ruled(row, self._cells(row))])
+
+    def _ruled(self, row: int, cells: list[Segment]) -> list[Segment]:
+        """The cells of a row with thin lines where the second sentence of a pair begins."""
+        if self._boundary is None:
+            return cells
+        ink, at = self.style_of("faint"), self._boundary // self.step
+        if row + 1 == at:
+            cells = below(cells, 0, Segment.get_line_length(cells), ink)
+        across = (at - self._columns_in_sight().start) * self.cell_width
+        return upright(cells, across, ink) if across > 0 else cells
 
     def _cells(self, row: int) -> list[Segment]:
         """One row of the body; blank where the weights have not come yet."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from attntui.core.pairs import Between, between
 from attntui.core.protocol import GetWindow
 from attntui.core.scale import Scale, brightness, levels
 
@@ -63,9 +64,10 @@ class GridWindow:
         causal: bool,
         largest: GridWindow | None,
         threshold: float = 0.0,
+        pair: tuple[Between, int] | None = None,
     ) -> np.ndarray:
         """Levels of all cells; -1 where a causal model cannot look and does not, where the reading
-        hides a key, and below the threshold.
+        hides a key, below the threshold, and outside of the sentences of a pair that are wanted.
 
         `largest` holds each row's largest weight over all keys, for the row scale.
         """
@@ -75,6 +77,10 @@ class GridWindow:
 
         if threshold:
             shown = np.where(self.weights < threshold, np.int16(-1), shown)
+        if pair is not None:
+            rows, keys = self.request.rows, self.request.keys
+            inside = between(*pair, rows, keys)[:: self.step, :: self.step]
+            shown = np.where(inside, shown, np.int16(-1))
         if causal:
             down, across = self.weights.shape
             last_query = self.request.rows[0] + (np.arange(down) + 1) * self.step - 1

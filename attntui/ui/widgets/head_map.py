@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 NUMBER = 4
 """Columns of the layer numbers."""
 MIN_WIDTH, MAX_WIDTH = 24, 42
-FACTS = 3
+FACTS = 4
 """Lines under the map."""
 EDGES = 3
 """Columns of padding and scrollbar."""
@@ -207,13 +207,17 @@ class HeadMap(HeadValues):
         return self.strip_of([Segment(f"{layer:>{NUMBER - 1}} ", style), *cells])
 
     def _fact(self, line: int) -> list[Segment]:
-        """Under the map: the value here, and the largest with its place."""
+        """Under the map: what its shades stand for, the value here, the largest with its place."""
         here, largest = self.value_here(), self.largest()
         faint, text = self.style_of("faint"), self.style_of("text")
-        if line == 1 and here is not None and self.look.lens == "head":
+        if line == 1 and self.values is not None:
+            ramp = row_segments(range(self.palette.count), self.palette, 1)
+            most = f"{self.measure.bound(len(self.look.keys)):.3g} {self.measure.unit}"
+            return [Segment(" " * (NUMBER - 2) + "0 ", faint), *ramp, Segment(f" {most}", faint)]
+        if line == 2 and here is not None and self.look.lens == "head":
             name = f"{self.look.layer}.{self.look.head}"
             return [Segment(f"{name:<6}", text), Segment(self.measure.shown(here), text)]
-        if line == 2 and largest is not None:
+        if line == 3 and largest is not None:
             layer, head, value = largest
             name = f"{layer}.{head}"
             return [

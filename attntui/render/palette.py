@@ -33,6 +33,11 @@ class Palette:
         return self.inks[level] if level >= 0 else self.outside_ink
 
     @property
+    def coloured(self) -> bool:
+        """Whether colour carries the value, and glyphs are free for something else."""
+        return self.glyphs[-1] == " "
+
+    @property
     def count(self) -> int:
         """Number of levels."""
         return len(self.styles)

@@ -11,6 +11,7 @@ from attntui.core.protocol import (
 )
 from attntui.core.tokens import sanitise, visible
 from attntui.render.labels import quote
+from attntui.render.thumbnails import Grain
 from attntui.ui.state import Look, Unit
 from attntui.ui.widgets.ranked_list import Entry
 
@@ -28,6 +29,19 @@ def view_title(view: View, step: int, width: int, look: Look) -> str:
         name += " · drifts to the first token with depth"
     long = f"{name} · query (row) attends to key (column)"
     return long if len(long) + 4 <= width else name
+
+
+def maps_title(name: str, notes: tuple[str, ...], grain: Grain, width: int, look: Look) -> str:
+    """What small maps show and how they are pooled; notes and sizes as long as there is room."""
+    title = " · ".join([STACKS[look.stack] + name, *readings(look)])
+    units = "words" if look.words else "tokens"
+    if grain.pools:
+        title += f" · cells of {grain.row_step} × {grain.key_step} {units}"
+        notes = ("their largest weight", *notes)
+    for note in (*notes, f"small maps of {len(look.queries)} × {len(look.keys)} {units}"):
+        longer = title + (", " if note.startswith("their") else " · ") + note
+        title = longer if len(longer) + 4 <= width else title
+    return title
 
 
 def readings(look: Look) -> list[str]:

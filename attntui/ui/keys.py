@@ -93,6 +93,14 @@ KEYS: tuple[Key, ...] = (
     ),
     Key("head.map_back", "O", "O", "next_map(-1)", "Back to the score before", "Head"),
     Key(
+        "head.sort",
+        "S",
+        "S",
+        "sort",
+        "Sort small maps by that score, or by layer and head",
+        "Head",
+    ),
+    Key(
         "head.basis",
         "b",
         "b",

@@ -33,6 +33,13 @@ DRIFT = (
     "\nIn a causal model every path ends on the first tokens sooner or later; at residual 0 all\n"
     "weight drifts to token 0 with depth, whatever the model does."
 )
+MAPS = (
+    "Small maps",
+    "One map a head: A[i, j], query i down, key j across, as in the grid. Where a cell stands for\n"
+    "several tokens, it shows the largest of their weights:\n"
+    "max of A[i, j] over the cell's queries i and keys j, so that one strong weight is not lost.",
+    "the same weights as in the grid; the title tells how many tokens a cell stands for",
+)
 TRUST = (
     "Trust",
     "exact: at load, a short prompt gave the same weights captured and by transformers' own\n"
@@ -67,4 +74,6 @@ def meanings(look: Look) -> list[tuple[str, str, str]]:
     scale = (f"Scale: {look.scale}", DESCRIPTIONS[look.scale], "s changes it; no number changes")
     measure = MEASURES[look.map]
     heads = (f"Head map: {measure.name}", measure.formula, measure.source)
+    if look.page in {"layer", "model"}:
+        return [HEAD, MAPS, heads, scale, TRUST]
     return [grid, heads, scale, TRUST]

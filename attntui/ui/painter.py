@@ -24,7 +24,7 @@ from attntui.ui.session import Session
 from attntui.ui.state import Look, PageName
 from attntui.ui.wanted import wanted
 from attntui.ui.widgets.bars import CursorLine
-from attntui.ui.widgets.head_map import HeadValues
+from attntui.ui.widgets.head_map import HeadMap, HeadValues
 from attntui.ui.widgets.page import Page
 from attntui.ui.widgets.pattern_pane import PatternPane
 from attntui.ui.widgets.ranked_list import RankedList
@@ -144,6 +144,7 @@ class Painter:
     def _paint_cell_map(self, request: Request, reply: Reply, arrays: list[np.ndarray]) -> None:
         for heads in self._screen.query(HeadValues):
             heads.show_cell_map(arrays[0])
+        self._show_values()
 
     def _paint_statistics(
         self, request: GetStatistics, reply: Reply, arrays: list[np.ndarray]
@@ -152,6 +153,11 @@ class Painter:
             for heads in self._screen.query(HeadValues):
                 heads.show_statistics(arrays[0], cast(Statistics, reply).eligible)
             self._screen.query_one(PatternPane).show_statistics(arrays[0])
+            self._show_values()
+
+    def _show_values(self) -> None:
+        page = self._screen.query_one(f"#{self._look.page}", Page)
+        page.show_values(self._screen.query_one(HeadMap).values)
 
     def _paint_attends(self, request: GetTop, reply: Reply, arrays: list[np.ndarray]) -> None:
         if request.reading != self._look.reading:

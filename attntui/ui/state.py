@@ -96,6 +96,8 @@ class Look:
     marked_queries: frozenset[int] = frozenset()
     marked_keys: frozenset[int] = frozenset()
     rollout: RolloutOptions = RolloutOptions()
+    ordered: bool = False
+    """Small maps in the order of the head map's values, largest first, not by layer and head."""
 
     @property
     def stacks(self) -> tuple[StackInfo, ...]:

@@ -25,6 +25,7 @@ from attntui.core.protocol import (
     Done,
     Failed,
     GetCellMap,
+    GetMaps,
     GetPredictions,
     GetStatistics,
     GetTop,
@@ -81,6 +82,8 @@ TRUST = Trust(
 )
 
 cancelled: set[int] = set()
+tokens = 4
+"""Of the last run."""
 
 
 def send(call: int, reply: Reply, *arrays: np.ndarray) -> None:
@@ -101,6 +104,7 @@ def wait(call: int, seconds: float) -> bool:
 
 
 def run(call: int, run_number: int, commands: str) -> None:
+    global tokens
     tokens = 4
     for command in commands.split(";"):
         verb, _, rest = command.strip().partition(" ")
@@ -156,6 +160,15 @@ def window(call: int, request: GetWindow) -> None:
     send(call, Arrays(request.run), weights.astype(np.float32))
 
 
+def maps(call: int, request: GetMaps) -> None:
+    """Weights that say where they come from, as hundredths: layer, head; rows by the row step."""
+    print(f"maps {request.layer}", file=sys.stderr, flush=True)
+    down, across = -(-tokens // request.row_step), -(-tokens // request.key_step)
+    heads = np.arange(HEADS[request.layer])[:, None, None]
+    weights = np.tile(request.layer / 10 + heads / 100, (1, down, across))
+    send(call, Arrays(request.run, ("maps",)), weights.astype(np.float32))
+
+
 def answer(call: Call) -> None:
     request = call.request
     if isinstance(request, Load):
@@ -164,6 +177,8 @@ def answer(call: Call) -> None:
         run(call.id, request.run, request.prompt.text)
     elif isinstance(request, GetWindow):
         window(call.id, request)
+    elif isinstance(request, GetMaps):
+        maps(call.id, request)
     elif isinstance(request, GetPredictions):
         if wait(call.id, request.position / 1000):
             send(call.id, Predictions(request.run, request.position, "next token", ()))

@@ -122,6 +122,12 @@ class Looking(Screen[None]):
     def action_next_map(self, step: int) -> None:
         self.change(replace(self.look, map=after(tuple(MEASURES), self.look.map, step)))
 
+    def action_sort(self) -> None:
+        if self.look.page not in {"layer", "model"}:
+            self.say("Heads are sorted where all are shown: 4 a layer, 5 the model.")
+            return
+        self.change(replace(self.look, ordered=not self.look.ordered))
+
     def action_next_basis(self) -> None:
         basis: Basis = "prompt" if self.look.basis == "calibration" else "calibration"
         self.change(replace(self.look, basis=basis))

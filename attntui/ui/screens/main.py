@@ -232,6 +232,7 @@ class MainScreen(Looking, Prompting, Copying):
         self.page.show_look(look)
         for heads in self.query(HeadValues):
             heads.show_look(look)
+        self.page.show_values(self.query_one(HeadMap).values)
         self.query_one(PatternPane).show_look(look)
         weight = self.page.weight_at_cursor(look)
         self.query_one(CursorLine).show_cell(look, weight)

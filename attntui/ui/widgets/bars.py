@@ -125,7 +125,13 @@ class CursorLine(Static):
         self.weight: float | None = None
 
     def show_cell(self, look: Look, weight: float | None) -> None:
-        self.look, self.weight = look, weight
+        """`weight` is None where it is not known yet; what was known of the same cell stays."""
+        before, self.look = self.look, look
+        cells = [
+            (each.run, each.view, each.reading, each.query, each.key) for each in (before, look)
+        ]
+        if weight is not None or cells[0] != cells[1]:
+            self.weight = weight
         self.refresh()
 
     def render(self) -> Content:
@@ -183,7 +189,8 @@ class KeyLine(Static):
         tabs = [(key.show, key.footer, key.action) for key in pages]
         if self.size.width < 100:
             tabs = [(f"{pages[0].show}-{pages[-1].show}", "views", "")] if len(pages) > 1 else []
-        moves = [("←↑↓→", "cell", ""), ("⇧ ←↑↓→", "head", "")]
+        moved = "map" if self.page in {"layer", "model"} else "cell"
+        moves = [("←↑↓→", moved, ""), ("⇧ ←↑↓→", "head", "")]
         others = [
             (key.show, key.footer, key.action) for key in keys if key.footer and key.group != "Page"
         ]

@@ -1,10 +1,23 @@
 """All heads of a layer as small maps."""
 
-from attntui.ui.widgets.page import Page
+from textual.geometry import Size
+
+from attntui.ui.widgets.map_sheet import Matrix, Sheet, flow
+from attntui.ui.widgets.maps_page import MapsPage
 
 
-class LayerView(Page):
-    """All heads of a layer as small maps."""
+class LayerView(MapsPage):
+    """All heads of a layer as small maps, each with its name and its value on the head map."""
 
     def __init__(self) -> None:
         super().__init__("layer")
+
+    def subject(self) -> tuple[str, ...]:
+        name = f"Layer {self.look.layer} · all heads"
+        if self.look.ordered:
+            return (f"{name} · by {self.measured()}, largest first",)
+        return name, f"numbers: {self.measured()}"
+
+    def lay_maps(self, matrix: Matrix, room: Size) -> Sheet:
+        heads = self.heads()[self.look.layer]
+        return flow(self.in_order(heads), matrix, room, self.zoom)

@@ -43,6 +43,9 @@ class Page(Pane):
     def accept(self, slot: str, request: Request, reply: Reply, arrays: list[np.ndarray]) -> None:
         """Paint an answer, unless the look has gone on and it is of no use any more."""
 
+    def show_values(self, values: np.ndarray | None) -> None:
+        """Follow the head map's values: (layers, heads), None while they are not known."""
+
     def weight_at_cursor(self, look: Look) -> float | None:
         """The weight of the cursor's cell, if what the page holds tells it exactly."""
         return None

@@ -33,8 +33,8 @@ class Pen(NamedTuple):
 class Curve(NamedTuple):
     """From the left edge to the right one, between two rows of dots; level where it ends.
 
-    In a cell that several curves cross, the ink is that of the greatest `strength`. `inks` are
-    numbers, at least 0, of which the caller knows the meaning.
+    In a cell that several curves cross, only those of the greatest `strength` (at least 0) show.
+    `inks` are numbers, at least 0, of which the caller knows the meaning.
     """
 
     left: int
@@ -59,22 +59,27 @@ def draw(curves: Sequence[Curve], columns: int, rows: int) -> Drawing:
     import numpy as np
 
     ordered = sorted(curves, key=lambda curve: curve.strength)
-    x, y, of = _dots(ordered, columns)
-    inside = (y >= 0) & (y < rows * DOWN)
-    x, y, of = x[inside], y[inside], of[inside]
+    x, y, of = _dots(ordered, columns, rows * DOWN)
     cells = y // DOWN * columns + x // ACROSS
-    bits = np.zeros(rows * columns, dtype=np.uint8)
-    np.bitwise_or.at(bits, cells, np.array(_BITS, dtype=np.uint8)[y % DOWN, x % ACROSS])
-    inks = np.full(rows * columns, NO_INK)
-    inks[cells] = _ink_of(ordered, x // ACROSS, of)  # of equal cells the last, strongest, stays
-    text = (np.where(bits, bits + np.uint32(_BLANK), ord(" "))).astype("<u4")
+    strength = np.array([curve.strength for curve in ordered])[of]
+    strongest, inks = np.full((2, rows * columns), NO_INK)
+    # Of equal cells the last one stays, and the strongest curve comes last.
+    strongest[cells] = strength
+    inks[cells] = _inks(ordered, x // ACROSS, of)
+    shown = strength == strongest[cells]
+    bits = np.zeros(rows * columns, dtype=np.uint32)
+    lit = np.array(_BITS, dtype=np.uint32)[y[shown] % DOWN, x[shown] % ACROSS]
+    np.bitwise_or.at(bits, cells[shown], lit)
+    text = np.where(bits, bits + _BLANK, ord(" ")).astype("<u4").reshape(rows, columns)
     return Drawing(
-        tuple(row.tobytes().decode("utf-32-le") for row in text.reshape(rows, columns)),
+        tuple(row.tobytes().decode("utf-32-le") for row in text),
         tuple(map(tuple, inks.reshape(rows, columns).tolist())),
     )
 
 
-def _dots(curves: Sequence[Curve], columns: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _dots(
+    curves: Sequence[Curve], columns: int, height: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(dots): column, row, and the curve that each belongs to; in the order of the curves.
 
     A curve is y = left + (right - left) (3t² - 2t³), sampled so densely that no dot is missed: its
@@ -82,30 +87,24 @@ def _dots(curves: Sequence[Curve], columns: int) -> tuple[np.ndarray, np.ndarray
     """
     import numpy as np
 
-    left, right, gap, width = (
-        np.array(values)[:, None]
-        for values in zip(*((c.left, c.right, *c.pen) for c in curves), strict=True)
-    )
+    found = np.array([(c.left, c.right, *c.pen) for c in curves], dtype=np.int32)
+    left, right, gap, width = found.T[:, :, None]
     last = columns * ACROSS - 1
-    samples = max(last + 1, int(np.abs(right - left).max() * 1.5) + 2)
-    t = np.linspace(0, 1, samples)[None, :]
-    x = np.broadcast_to(np.rint(t * last).astype(int), (len(curves), samples))
-    y = np.rint(left + (right - left) * (3 - 2 * t) * t**2).astype(int)
-    is_new = np.ones(x.shape, dtype=bool)
+    t = np.linspace(0, 1, max(last + 1, int(np.abs(right - left).max() * 1.5) + 2))
+    x = np.rint(t * last).astype(np.int32)
+    y = np.rint(left + (right - left) * (3 - 2 * t) * t**2).astype(np.int32)
+    is_new = np.ones(y.shape, dtype=bool)
     is_new[:, 1:] = (np.diff(x) != 0) | (np.diff(y) != 0)
-    number = is_new.cumsum(1) - 1
+    number = is_new.cumsum(1, dtype=np.int32) - 1
     lit = is_new & ((number % gap == 0) | (number == number[:, -1:]))
-    of = np.broadcast_to(np.arange(len(curves))[:, None], x.shape)
-    wide = lit & (width > 1)
-    order = np.argsort(np.concatenate((of[lit], of[wide])), kind="stable")
-    return (
-        np.concatenate((x[lit], x[wide]))[order],
-        np.concatenate((y[lit], y[wide] + 1))[order],
-        np.concatenate((of[lit], of[wide]))[order],
-    )
+    beside = np.arange(2)
+    rows = y[..., None] + beside
+    lit = lit[..., None] & (beside < width[..., None]) & (rows >= 0) & (rows < height)
+    of, sample, _ = lit.nonzero()
+    return x[sample], rows[lit], of
 
 
-def _ink_of(curves: Sequence[Curve], column: np.ndarray, of: np.ndarray) -> np.ndarray:
+def _inks(curves: Sequence[Curve], column: np.ndarray, of: np.ndarray) -> np.ndarray:
     """(dots): the ink of each; several inks take turns along their curve."""
     import numpy as np
 

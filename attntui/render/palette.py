@@ -76,7 +76,7 @@ def colour_palette(mode: Mode) -> Palette:
         outside_ink,
         tuple(_on(number, background) for number in RAMPS[mode]),
         tuple(_spread(hue, len(styles), background) for hue in HUES[mode]),
-        (Pen(),) * len(styles),
+        tuple(Pen(1, 2 if level * 4 >= len(styles) * 3 else 1) for level in range(len(styles))),
     )
 
 

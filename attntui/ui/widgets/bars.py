@@ -116,6 +116,12 @@ class StatusLine(Static):
         return 1
 
 
+def _is_same_cell(one: Look, other: Look) -> bool:
+    """Whether both look at the same weight."""
+    places = [(look.view, look.reading, look.query, look.key) for look in (one, other)]
+    return one.run is other.run and places[0] == places[1]
+
+
 class CursorLine(Static):
     """What is under the cursor in words and a number, and the scale's legend."""
 
@@ -125,6 +131,9 @@ class CursorLine(Static):
         self.weight: float | None = None
 
     def show_cell(self, look: Look, weight: float | None) -> None:
+        """`weight` is None while it is asked for; that of the same cell stays."""
+        if weight is None and _is_same_cell(look, self.look):
+            weight = self.weight
         self.look, self.weight = look, weight
         self.refresh()
 

@@ -78,7 +78,7 @@ class Column:
         return max(self.gap, -(-(line - 1) // self.spacing))
 
 
-def columns(
+def side_by_side(
     counts: tuple[int, int], gaps: tuple[int | None, int | None], room: int
 ) -> tuple[Column, Column]:
     """Queries and keys side by side over `room` lines, as far apart as still shows all of them."""

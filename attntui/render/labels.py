@@ -23,6 +23,12 @@ def fit(text: str, width: int) -> str:
     return set_cell_size(kept + ELLIPSIS, width)
 
 
+def fit_right(text: str, width: int) -> str:
+    """As `fit`, padded on the left."""
+    cut = fit(text, width).rstrip(" ")
+    return " " * (width - cell_len(cut)) + cut
+
+
 def downwards(token: str, height: int) -> list[str]:
     """A token written downwards: `height` pieces of one or two columns, at the bottom.
 

@@ -6,7 +6,21 @@ from functools import lru_cache
 from rich.color import Color
 from rich.style import Style
 
-from attntui.render.ramps import BACKGROUND, RAMPS, SHADES, Mode, lightness, rgb
+from attntui.render.braille import Pen
+from attntui.render.ramps import (
+    BACKGROUND,
+    HUE_NAMES,
+    HUES,
+    RAMPS,
+    SHADES,
+    Mode,
+    hex_colour,
+    lightness,
+    rgb,
+)
+
+DENSITIES = (Pen(8), Pen(6), Pen(3), Pen(1), Pen(1, 2))
+"""How a curve shows each of the shades: ever more of its dots, then twice as wide."""
 
 
 def _colour(number: int) -> Color:
@@ -27,6 +41,11 @@ class Palette:
     outside: Style
     """A cell that cannot be attended to, such as the future, and everything around the cells."""
     outside_ink: Style
+    lines: tuple[Style, ...]
+    """A curve on the background, for every level."""
+    hues: tuple[tuple[Style, ...], ...]
+    """The same for each of several heads: `hues[head][level]`."""
+    pens: tuple[Pen, ...]
 
     def ink(self, level: int) -> Style:
         """For text in a cell of this level, -1 being outside."""
@@ -54,13 +73,37 @@ def colour_palette(mode: Mode) -> Palette:
     )
     background = _colour(BACKGROUND[mode])
     outside_ink = Style(color=bright if mode == "dark" else dark, bgcolor=background)
-    return Palette(styles, inks, (" ",) * len(styles), Style(bgcolor=background), outside_ink)
+    return Palette(
+        styles,
+        inks,
+        (" ",) * len(styles),
+        Style(bgcolor=background),
+        outside_ink,
+        tuple(_on(number, background) for number in RAMPS[mode]),
+        tuple(_spread(hue, len(styles), background) for hue in HUES[mode]),
+        tuple(Pen(1, 2 if level * 4 >= len(styles) * 3 else 1) for level in range(len(styles))),
+    )
+
+
+def _on(number: int, background: Color) -> Style:
+    return Style(color=_colour(number), bgcolor=background)
+
+
+def _spread(hue: tuple[int, ...], count: int, background: Color) -> tuple[Style, ...]:
+    """A style for each level: the hue's steps share those above the first, which is not drawn."""
+    steps = [0] + [level * len(hue) // (count - 1) for level in range(count - 1)]
+    return tuple(_on(hue[step], background) for step in steps)
 
 
 @lru_cache(8)
-def shade_palette(foreground: str, background: str) -> Palette:
-    """Value as a shading character, for 16 colours, no colour, and `--style shade`."""
+def shade_palette(foreground: str, background: str, mode: Mode | None = None) -> Palette:
+    """Value as a shading character, for 16 colours, no colour, and `--style shade`.
+
+    Heads are told apart by colours of the mode's, or of the terminal's own where there is none.
+    """
     faint = Style(color=foreground, bgcolor=background, dim=True)
     plain = Style(color=foreground, bgcolor=background)
     styles = (faint,) + (plain,) * (len(SHADES) - 1)
-    return Palette(styles, styles, tuple(SHADES), plain, plain)
+    names = HUE_NAMES if mode is None else [hex_colour(hue[-1]) for hue in HUES[mode]]
+    hues = tuple((Style(color=name, bgcolor=background),) * len(styles) for name in names)
+    return Palette(styles, styles, tuple(SHADES), plain, plain, styles, hues, DENSITIES)

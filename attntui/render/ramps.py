@@ -16,6 +16,28 @@ RAMPS: dict[Mode, tuple[int, ...]] = {
 }
 """xterm-256 colour numbers; the first is "allowed, but next to nothing"."""
 
+HUES: dict[Mode, tuple[tuple[int, ...], ...]] = {
+    "dark": (
+        (94, 166, 208, 214),  # orange
+        (24, 31, 38, 81),  # sky
+        (125, 162, 206, 218),  # pink
+        (22, 28, 34, 76),  # green
+        (92, 98, 141, 183),  # violet
+        (58, 100, 142, 184),  # yellow
+    ),
+    "light": (
+        (215, 208, 166, 130),
+        (117, 74, 31, 24),
+        (218, 205, 162, 125),
+        (114, 71, 28, 22),
+        (183, 141, 98, 92),
+        (185, 142, 100, 58),
+    ),
+}
+"""One ramp for each of several heads shown together, from faint to strong; never colour alone."""
+HUE_NAMES = ("yellow", "cyan", "magenta", "green", "blue", "red")
+"""The same among the terminal's own 16 colours, where characters carry the value."""
+
 SHADES = "·░▒▓█"
 """Where colour cannot carry the value; the first is "allowed, but next to nothing"."""
 

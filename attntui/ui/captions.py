@@ -44,6 +44,20 @@ def maps_title(name: str, notes: tuple[str, ...], grain: Grain, width: int, look
     return title
 
 
+def lines_title(look: Look, views: tuple[View, ...], queries: int, is_all: bool, width: int) -> str:
+    """What the lines are of: which heads, and how many queries; as long as there is room, also
+    which key draws more of them."""
+    heads = [f"{view.layer}.{view.head}" for view in views if isinstance(view, Head)]
+    name = view_name(views[0]) if len(views) == 1 else f"Heads {', '.join(heads)}"
+    unit = "word" if look.words else "token"
+    whose = f"lines of one {unit}" if queries == 1 else f"lines of {queries} {unit}s"
+    if is_all:
+        whose = f"lines of all {unit}s"
+    title = " · ".join([STACKS[views[0].stack] + name, *readings(look), whose])
+    long = f"{title} ({'z: of one' if is_all else 'Z: of all'})"
+    return long if len(long) + 4 <= width else title
+
+
 def readings(look: Look) -> list[str]:
     """What is not as the model gave it: never in silence."""
     notes = []

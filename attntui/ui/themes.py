@@ -102,5 +102,5 @@ def palette_of(theme: Theme, shades: bool) -> Palette:
         return shade_palette("default", "default")
     mode: Mode = "dark" if theme.dark else "light"
     if shades:
-        return shade_palette(theme.foreground or "default", hex_colour(BACKGROUND[mode]))
+        return shade_palette(theme.foreground or "default", hex_colour(BACKGROUND[mode]), mode)
     return colour_palette(mode)

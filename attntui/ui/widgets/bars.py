@@ -116,6 +116,12 @@ class StatusLine(Static):
         return 1
 
 
+def _is_same_cell(one: Look, other: Look) -> bool:
+    """Whether both look at the same weight."""
+    places = [(look.view, look.reading, look.query, look.key) for look in (one, other)]
+    return one.run is other.run and places[0] == places[1]
+
+
 class CursorLine(Static):
     """What is under the cursor in words and a number, and the scale's legend."""
 
@@ -125,13 +131,10 @@ class CursorLine(Static):
         self.weight: float | None = None
 
     def show_cell(self, look: Look, weight: float | None) -> None:
-        """`weight` is None where it is not known yet; what was known of the same cell stays."""
-        before, self.look = self.look, look
-        cells = [
-            (each.run, each.view, each.reading, each.query, each.key) for each in (before, look)
-        ]
-        if weight is not None or cells[0] != cells[1]:
-            self.weight = weight
+        """`weight` is None while it is asked for; that of the same cell stays."""
+        if weight is None and _is_same_cell(look, self.look):
+            weight = self.weight
+        self.look, self.weight = look, weight
         self.refresh()
 
     def render(self) -> Content:

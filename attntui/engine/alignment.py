@@ -55,16 +55,17 @@ def rebuilt(data: Sequence[bytes]) -> tuple[str, list[Span]]:
 
 def _shared(data: Sequence[bytes], gap: str) -> list[Span]:
     """A stretch of text shared out among the tokens that it must belong to."""
-    places = [at for at, char in enumerate(gap) if not char.isspace()]
-    if not places:
-        return [UNKNOWN] * len(data)
     if b"".join(data) == gap.encode():
         return _of_bytes(data, gap)
-    if len(data) == 1:
-        return [(places[0], places[-1] + 1)]
-    if len(data) == len(places):
-        return [(at, at + 1) for at in places]
-    return [UNKNOWN] * len(data)
+    spans = [UNKNOWN] * len(data)
+    shown = [at for at, token in enumerate(data) if token.strip()]
+    places = [at for at, char in enumerate(gap) if not char.isspace()]
+    if len(shown) == 1 and places:
+        spans[shown[0]] = (places[0], places[-1] + 1)
+    elif len(shown) == len(places):
+        for at, place in zip(shown, places, strict=True):
+            spans[at] = (place, place + 1)
+    return spans
 
 
 def _of_bytes(data: Sequence[bytes], text: str) -> list[Span]:

@@ -120,11 +120,12 @@ def _text(pieces: Sequence[Piece], tokens: Sequence[Token], data: Sequence[bytes
     """A word's stretch of the original text, less white space around it, unless it is only that."""
     if tokens[0].special:
         return tokens[0].text
-    if min(piece.start for piece in pieces) < 0:
-        text, _ = rebuilt(data)
+    seen = [piece for piece, each in zip(pieces, data, strict=True) if each.strip()]
+    if seen and min(piece.start for piece in seen) >= 0:
+        start, end = min(each.start for each in seen), max(each.end for each in seen)
+        text = seen[0].source[start:end]
     else:
-        start, end = min(each.start for each in pieces), max(each.end for each in pieces)
-        text = pieces[0].source[start:end]
+        text, _ = rebuilt(data)
     if "\ufffd" in text:  # halves of characters, which a model may write
         text = from_bytes(b"".join(data))
     return text.strip() or text

@@ -2,16 +2,23 @@
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from transformers import BertJapaneseTokenizer
+from transformers import (
+    BertJapaneseTokenizer,
+    ByT5Tokenizer,
+    XLNetConfig,
+    XLNetLMHeadModel,
+    XLNetTokenizer,
+)
 
 from attntui.core.errors import UserError
 from attntui.core.protocol import PromptInput, Token
-from attntui.engine import encoding, pieces, positions
+from attntui.engine import encoding, pieces, positions, sides, tokenising
 from attntui.engine.model import Encoded
 from attntui.engine.tokenising import Piece
 
@@ -128,6 +135,35 @@ def test_pairs_know_their_sentences(load: Load) -> None:
     assert segments == expected["token_type_ids"] and 1 in segments
 
 
+def test_xlnets_segments_are_its_own(load: Load) -> None:
+    """A <sep> B <sep> <cls>, and the last a segment of its own; no type_vocab_size says so."""
+    names = ["<unk>", "<s>", "</s>", "<pad>", "<sep>", "<cls>", "<mask>", "▁the", "▁dog", "▁cat"]
+    tokenizer = XLNetTokenizer(vocab=[(name, -1.0) for name in names])
+    config = XLNetConfig(vocab_size=len(tokenizer), d_model=32, n_layer=2, n_head=4, d_inner=64)
+    loaded = replace(load("bert"), tokenizer=tokenizer, model=XLNetLMHeadModel(config).eval())
+    own = tokenizer("the dog", "the cat", return_token_type_ids=True)
+    encoded = encode(loaded, "the dog", pair="the cat")
+    assert encoded.inputs["input_ids"][0].tolist() == own["input_ids"]
+    assert encoded.inputs["token_type_ids"][0].tolist() == own["token_type_ids"]
+    assert own["token_type_ids"] == [0, 0, 0, 1, 1, 1, 2]
+    assert [token.part for token in tokens(encoded)] == [0, 0, -1, 1, 1, -1, -1]
+
+
+def test_who_takes_two_sentences(load: Load) -> None:
+    """GPT-2 would read them as one text: a note says so. Special tokens or segments part them."""
+    for kind in ("bert", "roberta", "llama", "t5"):
+        assert encoding.takes_pairs(load(kind))
+        assert not encode(load(kind), "Mary", pair="John", generate=0).notes
+    assert not encoding.takes_pairs(load("gpt2"))
+    assert "as one text" in encode(load("gpt2"), "Mary", pair="John").notes[0]
+    bare = {
+        kind: encode(load(kind), "Mary", pair="John", special_tokens="none")
+        for kind in ("bert", "roberta")
+    }
+    assert not bare["bert"].notes and "as one text" in bare["roberta"].notes[0]
+    assert not encode(load("gpt2"), "Mary", pair="").notes  # an empty one is none
+
+
 def test_segments_only_for_models_that_have_them(load: Load) -> None:
     assert "token_type_ids" in encode(load("bert"), "Mary").inputs
     for kind in ("roberta", "gpt2", "llama", "t5"):
@@ -205,7 +241,7 @@ def test_tokens_the_model_has_no_row_for_are_refused(load: Load) -> None:
     count = gpt2.model.get_input_embeddings().num_embeddings
     grown = copy.deepcopy(gpt2.tokenizer)
     grown.add_tokens(["wombat"])
-    sentence = refusal(type(gpt2)(**{**vars(gpt2), "tokenizer": grown}), "a wombat")
+    sentence = refusal(replace(gpt2, tokenizer=grown), "a wombat")
     assert f"knows only {count}" in sentence and "do not belong together" in sentence
 
 
@@ -219,7 +255,7 @@ def japanese(load: Load, tmp_path: Path) -> Any:
     (tmp_path / "vocab.txt").write_text("\n".join(names))
     tokenizer = BertJapaneseTokenizer(str(tmp_path / "vocab.txt"), word_tokenizer_type="basic")
     loaded = load("bert")
-    return type(loaded)(**{**vars(loaded), "tokenizer": tokenizer})
+    return replace(loaded, tokenizer=tokenizer)
 
 
 def test_python_tokenizers_have_offsets_and_segments(japanese: Any) -> None:
@@ -240,5 +276,19 @@ def test_python_tokenizers_have_offsets_and_segments(japanese: Any) -> None:
     ]
     assert [(each.text, each.start, each.end, each.part) for each in tokens(encoded)] == expected
     assert encoded.inputs["token_type_ids"][0].tolist() == [0] * 7 + [1] * 4
-    ids = japanese.tokenizer("吾 輩 は  walking", "猫 [SEP] 犬")["input_ids"]
-    assert encoded.inputs["input_ids"][0].tolist() == list(ids)
+    own = japanese.tokenizer("吾 輩 は  walking", "猫 [SEP] 犬", return_token_type_ids=True)
+    assert encoded.inputs["input_ids"][0].tolist() == own["input_ids"]
+    assert encoded.inputs["token_type_ids"][0].tolist() == own["token_type_ids"]
+
+
+def test_bytes_as_tokens_have_the_offsets_of_their_characters() -> None:
+    tokenizer = ByT5Tokenizer()
+    pieces = tokenising.split(tokenizer, "the 猫 é", "è", special=True)
+    own = tokenizer("the 猫 é", "è")
+    assert [piece.id for piece in pieces] == own["input_ids"]
+    spans = [(piece.part, piece.start, piece.end) for piece in pieces]
+    assert spans[:4] == [(0, 0, 1), (0, 1, 2), (0, 2, 3), (0, 3, 4)]
+    assert spans[4:10] == [*[(0, 4, 5)] * 3, (0, 5, 6), *[(0, 6, 7)] * 2]
+    assert spans[10:] == [(-1, -1, -1), (1, 0, 1), (1, 0, 1), (-1, -1, -1)]
+    found = sides.side(tokenizer, "text", pieces)
+    assert [word.text for word in found.words] == ["the", "猫", "é", "</s>", "è", "</s>"]

@@ -11,6 +11,15 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import save_file
+from transformers import (
+    CLIPVisionConfig,
+    IdeficsConfig,
+    IdeficsForVisionText2Text,
+    LlamaConfig,
+    LlavaConfig,
+    LlavaForConditionalGeneration,
+    PreTrainedModel,
+)
 
 from attntui.core.errors import UserError
 from attntui.core.protocol import Load, ModelOptions, PromptInput, Trace, Unload
@@ -151,6 +160,46 @@ def test_models_that_read_no_text(
         json.dumps({"model_type": model_type, "architectures": [architecture]})
     )
     assert said in refused(folder, work)
+
+
+def _tiny_idefics() -> PreTrainedModel:
+    vision = dict(embed_dim=32, image_size=8, patch_size=4, num_hidden_layers=1)
+    return IdeficsForVisionText2Text(
+        IdeficsConfig(
+            vocab_size=339,
+            additional_vocab_size=0,
+            hidden_size=32,
+            intermediate_size=64,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            use_resampler=False,
+            vision_config={**vision, "intermediate_size": 64, "num_attention_heads": 4},
+        )
+    )
+
+
+def _tiny_llava() -> PreTrainedModel:
+    sizes = dict(hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4)
+    return LlavaForConditionalGeneration(
+        LlavaConfig(
+            text_config=LlamaConfig(vocab_size=339, **sizes),
+            vision_config=CLIPVisionConfig(image_size=8, patch_size=4, **sizes),
+            image_token_index=3,
+        )
+    )
+
+
+def test_models_that_read_images_too(
+    tiny: Callable[[str], Path], tmp_path: Path, work: Any
+) -> None:
+    """Text alone is enough where the model runs on it; else one sentence says what is missing."""
+    folder = Path(shutil.copytree(tiny("llama"), tmp_path / "model"))
+    _tiny_idefics().save_pretrained(folder)
+    assert "does not run without images" in refused(folder, work)
+    _tiny_llava().save_pretrained(folder)
+    options = ModelOptions(model=str(folder), device="cpu")
+    _, info = loading.load(loading.prepare(options, work), work)
+    assert [stack.name for stack in info.stacks] == ["self"] and info.predicts == "next"
 
 
 def test_tokenizers(folder: Path, work: Any) -> None:

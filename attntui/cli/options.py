@@ -73,11 +73,18 @@ class PromptChoice:
     decoder_prompt: Annotated[
         str | None,
         Option(
-            metavar="TEXT", help="What an encoder-decoder's decoder reads, without start token."
+            metavar="TEXT",
+            help="What an encoder-decoder's decoder reads, without start token; it writes up to 32 "
+            "tokens itself otherwise.",
         ),
     ] = None
     chat: Annotated[
-        bool, Option("--chat", help="Put the prompt into the model's chat template.")
+        bool,
+        Option(
+            "--chat",
+            help="Put the prompt into the model's chat template; it may be a JSON list of messages "
+            "with role and content.",
+        ),
     ] = False
     special_tokens: Annotated[
         Literal["auto", "none", "bos"], Option(help="Which special tokens are added.")

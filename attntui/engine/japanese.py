@@ -68,12 +68,8 @@ def _words(tokenizer: PreTrainedTokenizerBase, text: str, offset: int) -> list[S
 def normalised(text: str) -> tuple[str, list[Span]]:
     """A text in NFKC, and for each of its characters those that it was made from."""
     normal, origin = "", list[Span]()
-    for match in regex.finditer(r"\X", text):
+    for match in regex.finditer(r"\X", text):  # a character with what combines with it
         cluster = unicodedata.normalize("NFKC", match[0])
-        start, end = match.span()
-        alike = cluster == match[0]
         normal += cluster
-        origin += [
-            (start + at, start + at + 1) if alike else (start, end) for at in range(len(cluster))
-        ]
+        origin += [match.span()] * len(cluster)
     return normal, origin

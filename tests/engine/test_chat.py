@@ -28,7 +28,7 @@ IN_PARTS = (
     "{% if part.type == 'text' %}{{ part.text }}{% endif %}{% endfor %}|{% endfor %}"
 )
 CONVERSATION = [
-    {"role": "system", "content": "user"},
+    {"role": "system", "content": "system"},
     {"role": "user", "content": " the store"},
     {"role": "assistant", "content": "the garden"},
     {"role": "user", "content": "the dog, the dog"},
@@ -88,7 +88,7 @@ def test_roles_of_a_conversation(llama: Any) -> None:
     assert encoded.inputs["input_ids"][0].tolist() == own["input_ids"]
     assert said(encoded) == [
         ("", " <|im_start|>system\n"),
-        ("system", "user"),
+        ("system", "system"),
         ("", "<|im_end|>\n<|im_start|>user\n"),
         ("user", " the store"),
         ("", "<|im_end|>\n<|im_start|>assistant\n"),
@@ -99,7 +99,7 @@ def test_roles_of_a_conversation(llama: Any) -> None:
     ]
     words = [(word.text, word.role, word.part) for word in encoded.sides[0].words if word.role]
     assert words[:4] == [
-        ("user", "system", 0),
+        ("system", "system", 0),
         ("the", "user", 0),
         ("store", "user", 0),
         ("the", "assistant", 0),
@@ -121,7 +121,7 @@ def test_a_system_message_inside_the_users(llama: Any) -> None:
     text = json.dumps(CONVERSATION[:2])
     assert said(encode(llama, text, SYSTEM_IN_USER)) == [
         ("", " [user]"),
-        ("system", "user"),
+        ("system", "system"),
         ("", "\n"),
         ("user", "the store"),
     ]

@@ -149,6 +149,13 @@ def test_without_offsets_the_tokens_texts_tell() -> None:
     assert [word.text for word in words(pieces[:4], tokens, data)] == ["donkey", "goes"]
 
 
+def test_a_space_that_stands_nowhere_hides_no_word() -> None:
+    """SentencePiece in Python gives a word that it does not know a space as a token before it."""
+    pieces = [Piece(0), Piece(1, start=3, end=4, source="go 犬")]
+    tokens = (Token(0, " "), Token(1, "<unk>", start=3, end=4))
+    assert words(pieces, tokens, [b" ", b"<unk>"]) == (Word("犬", 0, 1),)
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.text(st.characters(codec="utf-8"), max_size=40))
 @pytest.mark.parametrize("kind", KINDS)

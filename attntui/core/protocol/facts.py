@@ -45,7 +45,7 @@ class ModelInfo(Struct, frozen=True, kw_only=True):
     self_check: float | None
     """Largest difference, captured against eager, on a short prompt at load; None: not run."""
     has_segments: bool = False
-    """Whether the tokenizer takes two sentences."""
+    """Whether two sentences are more to the model than one text."""
     notes: tuple[str, ...] = ()
     """Whatever the user should know: a fallback, a pickle file, a dtype changed."""
 
@@ -53,7 +53,8 @@ class ModelInfo(Struct, frozen=True, kw_only=True):
 class Token(Struct, frozen=True):
     """A token as text: spaces kept, bytes of half characters in hex between ⟨ and ⟩.
 
-    `start` and `end` are character offsets into its side's source text, -1 where unknown.
+    `start` and `end` are character offsets into its side's source text, -1 where unknown: into its
+    own sentence of a pair, its own message of a chat, the text that a decoder wrote itself.
     `part` is 0 for the first sentence, 1 for the second, -1 for special tokens.
     `role` is whose words these are in a chat, empty for the template's own.
     """

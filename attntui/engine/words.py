@@ -120,10 +120,10 @@ def _text(pieces: Sequence[Piece], tokens: Sequence[Token], data: Sequence[bytes
     """A word's stretch of the original text, less white space around it, unless it is only that."""
     if tokens[0].special:
         return tokens[0].text
-    seen = [piece for piece, each in zip(pieces, data, strict=True) if each.strip()]
-    if seen and min(piece.start for piece in seen) >= 0:
-        start, end = min(each.start for each in seen), max(each.end for each in seen)
-        text = seen[0].source[start:end]
+    placed = [one for one, each in zip(pieces, data, strict=True) if one.start >= 0 or each.strip()]
+    if placed and min(piece.start for piece in placed) >= 0:
+        start, end = min(each.start for each in placed), max(each.end for each in placed)
+        text = placed[0].source[start:end]
     else:
         text, _ = rebuilt(data)
     if "\ufffd" in text:  # halves of characters, which a model may write

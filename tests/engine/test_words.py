@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from attntui.core.protocol import SideInfo, Token, Word
@@ -158,6 +158,8 @@ def test_a_space_that_stands_nowhere_hides_no_word() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.text(st.characters(codec="utf-8"), max_size=40))
+@example("▁")
+@example("a \n \x1c\u200d猫\u3099 \U0001f1ef")
 @pytest.mark.parametrize("kind", KINDS)
 def test_words_partition_the_tokens_of_any_text(load: Load, kind: str, text: str) -> None:
     found = side(load(kind), text)

@@ -48,8 +48,19 @@ class Picture:
     size: tuple[int, int] = WIDE
     prompt: str | None = None
     keys: tuple[str, ...] = ()
+    pair: str | None = None
     theme: Literal["dark", "light"] = "dark"
     style: Literal["auto", "shade"] = "auto"
+
+
+PAIR = "The boy lost his dog.", "He looked for it in the garden."
+STORY = (
+    "There was once a queen who loved Doctor Mirabel. The queen lived in a house by the sea, and"
+    " every morning she looked out of the window to see whether the doctor would come.\n\n"
+    "One day the wind blew so hard that the boats could not leave the harbour. The queen put on her"
+    " cloak and went down to the water. There was nobody there but an old woman with a basket."
+    " “Have you seen Doctor Mirabel?” asked the queen. “Every day Doctor Mir"
+)
 
 
 PICTURES: dict[str, Picture] = {
@@ -57,6 +68,12 @@ PICTURES: dict[str, Picture] = {
     "demo-80x24": Picture("demo", NARROW),
     "demo-light-120x36": Picture("demo", theme="light"),
     "demo-shades-120x36": Picture("demo", style="shade"),
+    "lines-120x36": Picture("demo", keys=("2", "Z", "greater_than_sign", "greater_than_sign")),
+    "text-120x36": Picture("demo", prompt=STORY, keys=("3",)),
+    "layer-120x36": Picture("demo", keys=("4",)),
+    "model-120x36": Picture("demo", keys=("5", "o", "o", "S")),
+    "neuron-120x36": Picture("demo", keys=("6",)),
+    "pair-120x36": Picture("demo-bert", prompt=PAIR[0], pair=PAIR[1], keys=("p", "p")),
     "demo-bert-120x36": Picture("demo-bert"),
     "demo-bert-80x24": Picture("demo-bert", NARROW),
     "demo-bert-japanese-120x36": Picture("demo-bert", prompt=JAPANESE_MASKED_PROMPT),
@@ -65,7 +82,7 @@ PICTURES: dict[str, Picture] = {
 
 async def draw(picture: Picture) -> str:
     """The picture as SVG, once nothing is waited for any more."""
-    prompt = PromptInput(text=picture.prompt) if picture.prompt else None
+    prompt = PromptInput(text=picture.prompt, pair=picture.pair) if picture.prompt else None
     start = Start(theme=picture.theme, style=picture.style)
     app = AttnApp(ModelOptions(model=picture.model), prompt, start)
     async with app.run_test(size=picture.size) as pilot:

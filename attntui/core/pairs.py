@@ -1,0 +1,44 @@
+"""Two sentences in one text: where the second begins, and the weights from one to the other.
+
+numpy is imported by the function that needs it: the first paint does not wait for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal, get_args
+
+from attntui.core.protocol import Token, Word
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Between = Literal["all", "A→A", "A→B", "B→A", "B→B"]
+"""Which weights of a pair: from the query's sentence to the key's."""
+BETWEEN: tuple[Between, ...] = get_args(Between)
+
+
+def sentence_boundary(tokens: Sequence[Token | Word]) -> int | None:
+    """The position where sentence B begins, None where there is no second sentence.
+
+    Everything before B's first own token is A, so the separators between the two are A's: in BERT's
+    input this is where the segment ids change, which bertviz calls `sentence_b_start`.
+    """
+    return next((at for at, token in enumerate(tokens) if token.part == 1), None)
+
+
+def between(
+    pair: Between, boundary: int, rows: tuple[int, int], keys: tuple[int, int]
+) -> np.ndarray:
+    """(rows, keys) bool: the cells of a window that lead from one sentence to another.
+
+    `rows` and `keys` are half-open ranges of positions, as in `GetWindow`.
+    """
+    import numpy as np
+
+    if pair == "all":
+        return np.ones((rows[1] - rows[0], keys[1] - keys[0]), dtype=bool)
+    source, target = pair.split("→")
+    from_source = (np.arange(*rows) >= boundary) == (source == "B")
+    to_target = (np.arange(*keys) >= boundary) == (target == "B")
+    return np.asarray(from_source[:, None] & to_target)

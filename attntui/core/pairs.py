@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 Between = Literal["all", "A→A", "A→B", "B→A", "B→B"]
-"""Which weights of a pair: from the query's sentence to the key's."""
+"""Of a pair of sentences: whose queries look at whose keys."""
 BETWEEN: tuple[Between, ...] = get_args(Between)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
+from attntui.core.pairs import Between
 from attntui.core.protocol import (
     Basis,
     Chosen,
@@ -32,14 +33,11 @@ PAGES: tuple[PageName, ...] = get_args(PageName)
 Lens = Literal["head", "mean", "chosen", "all", "rollout"]
 MapKind = Literal["cell"] | Statistic
 Axis = Literal["queries", "keys"]
-Between = Literal["all", "A→A", "A→B", "B→A", "B→B"]
-"""Of a pair of sentences: whose queries look at whose keys."""
 
 Unit = Token | Word
 """What a row or column stands for."""
 
 SINKS: tuple[Sinks, ...] = get_args(Sinks)
-BETWEEN: tuple[Between, ...] = get_args(Between)
 THRESHOLDS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 
 

@@ -7,12 +7,13 @@ from typing import TypeVar
 from textual.screen import Screen
 
 from attntui.core.errors import UserError
+from attntui.core.pairs import BETWEEN
 from attntui.core.protocol import Basis
 from attntui.core.scale import SCALES
 from attntui.ui.measures import MEASURES
 from attntui.ui.screens.rollout_window import RolloutWindow
 from attntui.ui.search import find_head, find_token
-from attntui.ui.state import BETWEEN, SINKS, THRESHOLDS, Lens, Look, PageName, RolloutOptions
+from attntui.ui.state import SINKS, THRESHOLDS, Lens, Look, PageName, RolloutOptions
 from attntui.ui.widgets.ask_line import AskLine
 from attntui.ui.widgets.head_map import HeadMap
 from attntui.ui.widgets.page import Page

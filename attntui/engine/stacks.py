@@ -16,6 +16,7 @@ from attntui.core.errors import UserError
 from attntui.core.protocol import LayerInfo, Side, Stack, StackInfo
 from attntui.engine.capture import Call
 from attntui.engine.layers import DenseLayer, Layer, RecordedLayer
+from attntui.engine.model import reads_two
 
 SIDES: dict[Stack, tuple[Side, Side]] = {
     "self": ("text", "text"),
@@ -77,7 +78,7 @@ def recorded_towers(calls: list[Call], model: PreTrainedModel) -> tuple[Tower, .
     """
     if not calls:
         raise UserError("this model recorded no attention; choose another model.")
-    encoder_decoder = bool(getattr(model.config, "is_encoder_decoder", False))
+    encoder_decoder = reads_two(model)
     by_stack: dict[Stack, list[Call]] = {}
     for call in calls:
         by_stack.setdefault(_stack(call, encoder_decoder), []).append(call)

@@ -14,7 +14,7 @@ from transformers import PreTrainedModel
 from attntui.core.errors import UserError
 from attntui.core.protocol import Stack
 from attntui.engine.capture import NAME, family
-from attntui.engine.model import reads_two
+from attntui.engine.model import has_decoder
 
 FIELDS: dict[Stack, str] = {
     "self": "attentions",
@@ -46,7 +46,7 @@ def weights(model: PreTrainedModel, outputs: Any) -> dict[Stack, list[Tensor | N
     Raises:
         UserError: the model returned none, or fewer than it has layers, or not whole matrices.
     """
-    names: tuple[Stack, ...] = ("encoder", "decoder", "cross") if reads_two(model) else ("self",)
+    names: tuple[Stack, ...] = ("encoder", "decoder", "cross") if has_decoder(model) else ("self",)
     found: dict[Stack, list[Tensor | None]] = {}
     for name in names:
         layers = getattr(outputs, FIELDS[name], None) or ()

@@ -49,8 +49,8 @@ class LoadedModel:
     """What `calibration` measured, once asked."""
 
 
-def reads_two(model: PreTrainedModel) -> bool:
-    """Whether a model reads two texts, its encoder's and its decoder's.
+def has_decoder(model: PreTrainedModel) -> bool:
+    """Whether a model reads two texts, one in its encoder and one in its decoder.
 
     The config cannot tell: that of UMT5's encoder alone says encoder-decoder.
     """

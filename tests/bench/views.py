@@ -19,7 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tests.bench.key_to_paint import DOWN, HEADS, RIGHT, built, opened
+from tests.bench.key_to_paint import built, opened, path
 from tests.terminal.conftest import Terminal
 
 VIEWS = {"grid": "1", "lines": "2", "text": "3", "layer": "4", "model": "5", "neuron": "6"}
@@ -57,14 +57,19 @@ def press(terminal: Terminal, key: str) -> float:
 
 
 def visit(terminal: Terminal, rounds: int) -> dict[str, list[float]]:
-    """The times of each view, the first visit first."""
+    """The times of each view, the first visit first; no two views may look the same."""
+    moves = (key for key, _ in path(rounds * len(VIEWS)))
+    pictures: dict[str, str] = {}
     times: dict[str, list[float]] = {name: [] for name in VIEWS}
     for number in range(rounds + 1):
         for name, key in VIEWS.items():
             press(terminal, VIEWS["text" if name == "grid" else "grid"])
             if number:
-                press(terminal, RIGHT if number % HEADS else DOWN)
+                press(terminal, next(moves))
             times[name].append(press(terminal, key))
+            if not number:
+                same = pictures.setdefault(terminal.text, name)
+                assert same == name, f"{name} shows what {same} shows"
     return times
 
 

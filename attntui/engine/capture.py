@@ -56,6 +56,7 @@ NOT_A_MATRIX = {
     "led": "its encoder's attention is windows, not a matrix",
     "longt5": "its encoder's attention is blocks, not a matrix",
     "bigbird_pegasus": "its encoder's attention is sparse blocks, not a matrix",
+    "pegasus_x": "its encoder's attention is blocks, not a matrix",
     "reformer": "its attention is hashed chunks, not a matrix",
     "funnel": "its layers pool the tokens",
     "canine": "its layers pool the characters",

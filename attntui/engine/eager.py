@@ -14,6 +14,7 @@ from transformers import PreTrainedModel
 from attntui.core.errors import UserError
 from attntui.core.protocol import Stack
 from attntui.engine.capture import NAME, family
+from attntui.engine.model import has_decoder
 
 FIELDS: dict[Stack, str] = {
     "self": "attentions",
@@ -45,8 +46,7 @@ def weights(model: PreTrainedModel, outputs: Any) -> dict[Stack, list[Tensor | N
     Raises:
         UserError: the model returned none, or fewer than it has layers, or not whole matrices.
     """
-    encoder_decoder = bool(getattr(model.config, "is_encoder_decoder", False))
-    names: tuple[Stack, ...] = ("encoder", "decoder", "cross") if encoder_decoder else ("self",)
+    names: tuple[Stack, ...] = ("encoder", "decoder", "cross") if has_decoder(model) else ("self",)
     found: dict[Stack, list[Tensor | None]] = {}
     for name in names:
         layers = getattr(outputs, FIELDS[name], None) or ()

@@ -14,7 +14,7 @@ from attntui.engine import positions
 from attntui.engine.chat import tokenise_chat
 from attntui.engine.decoder import decoder_pieces
 from attntui.engine.forward import CheckCancel, Report, never, silent
-from attntui.engine.model import Encoded, LoadedModel
+from attntui.engine.model import Encoded, LoadedModel, has_decoder
 from attntui.engine.sides import side
 from attntui.engine.tokenising import Piece, tokenise
 
@@ -43,7 +43,7 @@ def encode(
     """
     prompt = _clean(prompt)
     _check(prompt, loaded)
-    first: Side = "encoder" if has_decoder(loaded) else "text"
+    first: Side = "encoder" if has_decoder(loaded.model) else "text"
     pieces = tokenise_chat(loaded, prompt) if prompt.chat else tokenise(loaded, prompt)
     if not any(piece.part >= 0 for piece in pieces):
         raise UserError("The prompt is empty: type some text for the model to read.")
@@ -53,7 +53,7 @@ def encode(
     inputs = {"input_ids": _tensor(loaded, [piece.id for piece in read.pieces])}
     if _has_segments(loaded):
         inputs["token_type_ids"] = _tensor(loaded, [piece.segment for piece in read.pieces])
-    if has_decoder(loaded):
+    if has_decoder(loaded.model):
         written = decoder_pieces(loaded, prompt, read.pieces, check_cancel, progress)
         cuts["decoder"] = _fit(loaded, written.pieces, "decoder", prompt)
         notes += [written.note] if written.note else []
@@ -65,11 +65,6 @@ def encode(
         truncated=sum(cut.removed for cut in cuts.values()),
         notes=(*(cut.note for cut in cuts.values() if cut.note), *notes),
     )
-
-
-def has_decoder(loaded: LoadedModel) -> bool:
-    """Whether the model reads two texts, one in its encoder and one in its decoder."""
-    return "decoder_input_ids" in _parameters(loaded)
 
 
 def takes_pairs(loaded: LoadedModel) -> bool:
@@ -107,7 +102,7 @@ def _clean(prompt: PromptInput) -> PromptInput:
 def _check(prompt: PromptInput, loaded: LoadedModel) -> None:
     if not prompt.text:
         raise UserError("The prompt is empty: type some text for the model to read.")
-    if prompt.decoder_text and not has_decoder(loaded):
+    if prompt.decoder_text and not has_decoder(loaded.model):
         raise UserError(
             f"{_name(loaded)} has no decoder of its own: --decoder-prompt is for encoder-decoders."
         )

@@ -43,7 +43,7 @@ def forward(
     Raises:
         UserError: the model has no attention that can be shown.
     """
-    model, inputs = loaded.model, _arguments(loaded.model, encoded)
+    model, inputs = loaded.model, arguments(loaded.model, encoded)
     with torch.no_grad(), watched(model, check_cancel, progress):
         if loaded.capture == "interface":
             with recording(model, as_eager) as recorder:
@@ -71,7 +71,7 @@ def held_bytes(towers: tuple[Tower, ...]) -> int:
     return storage_bytes(tensors)
 
 
-def _arguments(model: PreTrainedModel, encoded: Encoded) -> dict[str, Any]:
+def arguments(model: PreTrainedModel, encoded: Encoded) -> dict[str, Any]:
     """The prompt's arguments, without a cache: it would keep a second copy of every k and v."""
     accepted = inspect.signature(model.forward).parameters
     extra = {"use_cache": False} if "use_cache" in accepted else {}

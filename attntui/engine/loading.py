@@ -30,7 +30,7 @@ from attntui.engine import (
 )
 from attntui.engine.download import Bar
 from attntui.engine.finite import all_finite
-from attntui.engine.model import Cancelled, LoadedModel, Work
+from attntui.engine.model import Cancelled, LoadedModel, Work, has_decoder
 
 CHECK_PROMPT = "The quick brown fox jumps over the lazy dog."
 
@@ -234,7 +234,7 @@ def _check_attention(loaded: LoadedModel) -> None:
     Raises:
         UserError: the model has no attention that can be shown, or does not run on text alone.
     """
-    decoder_text = CHECK_PROMPT if encoding.has_decoder(loaded) else None
+    decoder_text = CHECK_PROMPT if has_decoder(loaded.model) else None
     prompt = PromptInput(text=CHECK_PROMPT, decoder_text=decoder_text, truncate="right")
     encoded = encoding.encode(loaded, prompt)
     try:

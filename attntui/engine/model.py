@@ -1,5 +1,6 @@
 """A loaded model and an encoded prompt: what loading gives to tracing."""
 
+import inspect
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -46,6 +47,14 @@ class LoadedModel:
     notes: list[str] = field(default_factory=list)
     calibrated: "dict[Stack, Measured]" = field(default_factory=dict)
     """What `calibration` measured, once asked."""
+
+
+def has_decoder(model: PreTrainedModel) -> bool:
+    """Whether a model reads two texts, one in its encoder and one in its decoder.
+
+    The config cannot tell: that of UMT5's encoder alone says encoder-decoder.
+    """
+    return "decoder_input_ids" in inspect.signature(model.forward).parameters
 
 
 @dataclass

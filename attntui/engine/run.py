@@ -7,7 +7,7 @@ import numpy as np
 from torch import Tensor
 
 from attntui.core.protocol import Hidden, Reading, SideInfo, Stack, StackInfo, Trust, View
-from attntui.engine import hidden, targets, trust
+from attntui.engine import hidden, room, targets, trust
 from attntui.engine.axis import axis
 from attntui.engine.forward import CheckCancel, Report, forward, held_bytes, never, silent
 from attntui.engine.model import Encoded, LoadedModel
@@ -30,8 +30,10 @@ def trace(
     `check_cancel` is called before every layer and may raise `Cancelled`.
 
     Raises:
-        UserError: the model has no attention that can be shown.
+        UserError: the model has no attention that can be shown, or the prompt needs more memory
+            than there is.
     """
+    room.check(loaded, encoded)
     started = perf_counter()
     towers, outputs = forward(loaded, encoded, check_cancel, progress)
     seconds = perf_counter() - started

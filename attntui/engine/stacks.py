@@ -16,6 +16,7 @@ from attntui.core.errors import UserError
 from attntui.core.protocol import LayerInfo, Side, Stack, StackInfo
 from attntui.engine.capture import Call
 from attntui.engine.layers import DenseLayer, Layer, RecordedLayer
+from attntui.engine.model import has_decoder
 
 SIDES: dict[Stack, tuple[Side, Side]] = {
     "self": ("text", "text"),
@@ -77,10 +78,10 @@ def recorded_towers(calls: list[Call], model: PreTrainedModel) -> tuple[Tower, .
     """
     if not calls:
         raise UserError("this model recorded no attention; choose another model.")
-    encoder_decoder = bool(getattr(model.config, "is_encoder_decoder", False))
+    two_sided = has_decoder(model)
     by_stack: dict[Stack, list[Call]] = {}
     for call in calls:
-        by_stack.setdefault(_stack(call, encoder_decoder), []).append(call)
+        by_stack.setdefault(_stack(call, two_sided), []).append(call)
     order: tuple[Stack, ...] = ("self", "encoder", "decoder", "cross")
     return tuple(
         Tower(name, _in_order(by_stack[name], model)) for name in order if name in by_stack
@@ -95,8 +96,8 @@ def dense_towers(attentions: dict[Stack, list[Tensor | None]]) -> tuple[Tower, .
     )
 
 
-def _stack(call: Call, encoder_decoder: bool) -> Stack:
-    if not encoder_decoder:
+def _stack(call: Call, two_sided: bool) -> Stack:
+    if not two_sided:
         return "self"
     if call.cross or _CROSS.search(call.name):
         return "cross"

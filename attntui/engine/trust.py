@@ -16,7 +16,7 @@ from torch import Tensor
 from attntui.core.protocol import StackInfo, Trust
 from attntui.engine import eager
 from attntui.engine.capture import checked_rows
-from attntui.engine.forward import forward
+from attntui.engine.forward import arguments, forward
 from attntui.engine.layers import Layer, RecordedLayer, tiles
 from attntui.engine.model import Encoded, LoadedModel
 from attntui.engine.stacks import Tower, dense_towers
@@ -54,7 +54,7 @@ def self_check(loaded: LoadedModel, encoded: Encoded) -> tuple[float | None, tup
         if not possible:
             return None, stacks
         with torch.no_grad():
-            outputs = loaded.model(**encoded.inputs, output_attentions=True)
+            outputs = loaded.model(**arguments(loaded.model, encoded), output_attentions=True)
         expected = dense_towers(eager.weights(loaded.model, outputs))
     return _difference(towers, expected), stacks
 

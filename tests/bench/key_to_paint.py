@@ -13,6 +13,8 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -27,12 +29,31 @@ RIGHT, LEFT, DOWN, UP = ("\x1b[1;2C", "\x1b[1;2D", "\x1b[1;2B", "\x1b[1;2A")
 BACK = {RIGHT: LEFT, LEFT: RIGHT, DOWN: UP}
 
 
-def build(folder: Path) -> None:
-    torch.manual_seed(0)
-    config = GPT2Config(vocab_size=len(WORDS), bos_token_id=None, eos_token_id=None)
-    GPT2LMHeadModel(config).save_pretrained(folder)
-    word_tokenizer(WORDS).save_pretrained(folder)
-    (folder / "prompt.txt").write_text(" ".join(WORDS[1 + at % 7] for at in range(TOKENS)))
+@contextmanager
+def built(tokens: int) -> Iterator[Path]:
+    """A folder with a random GPT-2 small and a prompt of so many tokens."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        torch.manual_seed(0)
+        config = GPT2Config(vocab_size=len(WORDS), bos_token_id=None, eos_token_id=None)
+        GPT2LMHeadModel(config).save_pretrained(folder)
+        word_tokenizer(WORDS).save_pretrained(folder)
+        (folder / "prompt.txt").write_text(" ".join(WORDS[1 + at % 7] for at in range(tokens)))
+        yield folder
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[Terminal]:
+    """The program on the model and prompt in a folder, when it has painted all and is quiet."""
+    arguments = ["-m", str(folder), "--prompt-file", str(folder / "prompt.txt")]
+    environment = os.environ | {"TERM": "xterm-256color", "HF_HUB_OFFLINE": "1"}
+    terminal = Terminal([*PROGRAM, *arguments], environment)
+    try:
+        terminal.until("exact", 300)
+        terminal.settle(1)
+        yield terminal
+    finally:
+        terminal.close()
 
 
 def path(moves: int) -> list[tuple[str, str]]:
@@ -67,23 +88,13 @@ def report(name: str, times: list[float]) -> None:
 
 def main() -> None:
     moves = path(int(sys.argv[1]) if len(sys.argv) > 1 else 50)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        build(folder)
-        arguments = ["-m", name, "--prompt-file", str(folder / "prompt.txt")]
-        environment = os.environ | {"TERM": "xterm-256color", "HF_HUB_OFFLINE": "1"}
-        terminal = Terminal([*PROGRAM, *arguments], environment)
-        try:
-            terminal.until("exact", 300)
-            terminal.settle(1)
-            first = [press(terminal, key, title) for key, title in moves]
-            titles = ["Layer 0 Head 0", *(title for _, title in moves)]
-            back = [
-                press(terminal, BACK[key], titles[at])
-                for at, (key, _) in reversed(list(enumerate(moves)))
-            ]
-        finally:
-            terminal.close()
+    with built(TOKENS) as folder, opened(folder) as terminal:
+        first = [press(terminal, key, title) for key, title in moves]
+        titles = ["Layer 0 Head 0", *(title for _, title in moves)]
+        back = [
+            press(terminal, BACK[key], titles[at])
+            for at, (key, _) in reversed(list(enumerate(moves)))
+        ]
     report("uncached", first)
     report("cached", back)
 

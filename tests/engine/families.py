@@ -261,7 +261,7 @@ def load(
     config._attn_implementation = "sdpa" if captured else "eager"
     torch.manual_seed(0)
     model = _make(model_class, config).to(dtype).eval().requires_grad_(False)
-    _spread(model)
+    spread(model)
     capture.attach(model)
     return LoadedModel(
         model=model,
@@ -309,7 +309,7 @@ def _make(model_class: type[PreTrainedModel], config: Any) -> PreTrainedModel:
         return model_class(config)
 
 
-def _spread(model: PreTrainedModel) -> None:
+def spread(model: PreTrainedModel) -> None:
     """Larger q and k weights and sinks: attention far from uniform, so that errors would show."""
     generator = torch.Generator().manual_seed(1)
     for name, parameter in model.named_parameters():

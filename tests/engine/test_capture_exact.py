@@ -6,7 +6,7 @@ import transformers
 
 from attntui.core.errors import UserError
 from attntui.core.protocol import Head
-from attntui.engine import capture, run, trust
+from attntui.engine import capture, devices, run, trust
 from attntui.engine.forward import held_bytes
 from attntui.engine.model import Cancelled, LoadedModel
 from tests.engine import families
@@ -75,6 +75,7 @@ def test_half_precision_meets_its_tolerance() -> None:
         ("RwkvForCausalLM", "RwkvConfig", dict(hidden_size=16), "no softmax attention"),
         ("LongformerForMaskedLM", "LongformerConfig", {**BERT, "attention_window": 8}, "windows"),
         ("BigBirdForMaskedLM", "BigBirdConfig", BERT, "sparse blocks"),
+        ("PegasusXForConditionalGeneration", "PegasusXConfig", families.SEQ2SEQ, "blocks"),
     ],
 )
 def test_what_is_no_matrix_is_refused(
@@ -125,6 +126,41 @@ def test_a_model_that_indexes_its_mask_falls_back_to_eager() -> None:
     assert trust.self_check(loaded, prompt)[0] is None
     assert loaded.capture == "eager" and "mask" in loaded.notes[0]
     assert not run.trace(loaded, prompt, 1).trust.exact
+
+
+def test_an_encoder_alone_is_no_encoder_decoder() -> None:
+    """UMT5's keeps the config of the whole family."""
+    loaded = families.load("UMT5EncoderModel", "UMT5Config", families.INTERFACE["t5"][2])
+    assert loaded.model.config.is_encoder_decoder
+    prompt = families.encoded(text=torch.arange(3, 20)[None])
+    loaded.self_check, loaded.stacks = trust.self_check(loaded, prompt)
+    traced = run.trace(loaded, prompt, 1)
+    assert [stack.name for stack in traced.stacks] == ["self"] and traced.trust.exact
+
+
+def test_a_decoder_alone_with_more_layers_than_its_encoder() -> None:
+    """BART's makes a cache for as many layers as the encoder it does not have."""
+    loaded = families.load("BartForCausalLM", "BartConfig", families.SEQ2SEQ)
+    prompt = families.prompt(loaded)
+    loaded.self_check, loaded.stacks = trust.self_check(loaded, prompt)
+    traced = run.trace(loaded, prompt, 1)
+    assert len(traced.stacks[0].layers) == 3 and traced.trust.exact
+
+
+@pytest.mark.parametrize(("name", "heads"), [("gpt2", 0), ("bloom", 8), ("t5", 0)])
+def test_a_prompt_too_large_for_the_memory_is_refused(
+    name: str, heads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its logits, and where the model returns whole matrices, those of all heads."""
+    loaded = families.build(name)
+    prompt = families.prompt(loaded)
+    _, loaded.stacks = trust.self_check(loaded, families.prompt(loaded, 12))
+    needed = 4 * (len(prompt.sides[-1].tokens) * families.VOCABULARY + heads * families.TOKENS**2)
+    monkeypatch.setattr(devices, "free", lambda device: needed)
+    run.trace(loaded, prompt, 1)
+    monkeypatch.setattr(devices, "free", lambda device: needed - 1)
+    with pytest.raises(UserError, match=r"tokens needs .* cpu has .* free: shorten it"):
+        run.trace(loaded, prompt, 1)
 
 
 def test_memory_grows_with_the_tokens_and_not_with_their_square() -> None:

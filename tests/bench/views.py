@@ -1,0 +1,110 @@
+"""From a number key to the painted view, for each view, at GPT-2-small size; beside bertviz.
+
+    python tests/bench/views.py [--tokens 64 512 1024] [--rounds 5] [--bertviz-python PATH]
+
+The real program in a pty of 120 x 36. Time runs from the key's bytes to the last byte that comes
+before the terminal is quiet: a view that paints piece by piece is timed whole. Each round another
+head is chosen first, so that nothing of it was seen before; the first visit of all is told apart,
+since what does not depend on the head is then known. With `--bertviz-python`, an interpreter that
+has bertviz makes its model view of the same 144 heads at 512 tokens.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tests.bench.key_to_paint import built, opened, path
+from tests.terminal.conftest import Terminal
+
+VIEWS = {"grid": "1", "lines": "2", "text": "3", "layer": "4", "model": "5", "neuron": "6"}
+QUIET = 1.0
+"""Seconds: no view that is not painted whole is silent for longer."""
+
+BERTVIZ = """
+import json, resource, sys, time
+import torch
+from bertviz import model_view
+from transformers import AutoModel, AutoTokenizer
+
+folder, text = sys.argv[1:]
+tokenizer = AutoTokenizer.from_pretrained(folder)
+model = AutoModel.from_pretrained(folder, attn_implementation="eager")
+ids = tokenizer(open(text).read(), return_tensors="pt")["input_ids"]
+with torch.no_grad():
+    attention = model(ids, output_attentions=True).attentions
+tokens = tokenizer.convert_ids_to_tokens(ids[0])
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+before, start = peak(), time.perf_counter()
+page = model_view(attention, tokens, html_action="return").data
+found = {"seconds": time.perf_counter() - start, "before": before, "peak": peak()}
+print(json.dumps({"page": len(page.encode()), **found}))
+"""
+
+
+def press(terminal: Terminal, key: str) -> float:
+    """Milliseconds from a key to the last byte of what it paints."""
+    start = last = time.perf_counter()
+    terminal.send(key)
+    while terminal.read(QUIET):
+        last = time.perf_counter()
+    return (last - start) * 1e3
+
+
+def visit(terminal: Terminal, rounds: int) -> dict[str, list[float]]:
+    """The times of each view, the first visit first; no two views may look the same."""
+    moves = (key for key, _ in path(rounds * len(VIEWS)))
+    pictures: dict[str, str] = {}
+    times: dict[str, list[float]] = {name: [] for name in VIEWS}
+    for number in range(rounds + 1):
+        for name, key in VIEWS.items():
+            press(terminal, VIEWS["text" if name == "grid" else "grid"])
+            if number:
+                press(terminal, next(moves))
+            times[name].append(press(terminal, key))
+            if not number:
+                same = pictures.setdefault(terminal.text, name)
+                assert same == name, f"{name} shows what {same} shows"
+    return times
+
+
+def bertviz(python: str, folder: Path) -> str:
+    """What bertviz needs for its model view of a folder's model and prompt."""
+    command = [python, "-c", BERTVIZ, str(folder), str(folder / "prompt.txt")]
+    found = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
+    page, before, peak = (found[name] / 1e6 for name in ("page", "before", "peak"))
+    return (
+        f"{found['seconds']:.1f} s, a page of {page:.0f} MB, {peak:.0f} MB at most in memory "
+        f"({before:.0f} MB before)"
+    )
+
+
+def report(tokens: int, times: dict[str, list[float]]) -> None:
+    print(f"{tokens} tokens, ms      first    median   largest   of {len(times['grid']) - 1} more")
+    for name, (first, *more) in times.items():
+        print(f"  {name:<12}{first:>12.0f}{statistics.median(more):>10.0f}{max(more):>10.0f}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--tokens", type=int, nargs="*", default=[64, 512, 1024])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--bertviz-python", help="an interpreter that can import bertviz")
+    parser.add_argument("--bertviz-tokens", type=int, default=512)
+    options = parser.parse_args()
+    for tokens in options.tokens:
+        with built(tokens) as folder, opened(folder) as terminal:
+            report(tokens, visit(terminal, options.rounds))
+    if options.bertviz_python:
+        with built(options.bertviz_tokens) as folder:
+            found = bertviz(options.bertviz_python, folder)
+        print(f"bertviz's model view, {options.bertviz_tokens} tokens: {found}")
+
+
+if __name__ == "__main__":
+    main()

@@ -9,6 +9,7 @@ from attntui.core.protocol import (
     GetLogits,
     GetMaps,
     GetPredictions,
+    GetScores,
     GetStatistics,
     GetTop,
     GetWindow,
@@ -20,6 +21,7 @@ from attntui.engine import predict, windows
 from attntui.engine.calibration import calibrated
 from attntui.engine.model import LoadedModel, Work
 from attntui.engine.run import Run
+from attntui.engine.scores import take_apart
 from attntui.engine.tops import tops
 
 Answer = tuple[Reply, list[np.ndarray]]
@@ -51,6 +53,8 @@ def answer(loaded: LoadedModel, run: Run, request: Request, work: Work) -> Answe
             return run.hidden(stack, words, *watch), []
         case GetStatistics():
             return _statistics(loaded, run, request, work)
+        case GetScores(stack=stack, layer=layer):
+            return take_apart(run.views.layer(stack, layer), request)
         case GetPredictions(position=position, count=count):
             return predict.predictions(loaded, run, position, count), []
         case GetLogits(rows=(start, stop)):

@@ -70,8 +70,11 @@ class RecordedLayer:
         grouped = weights.reshape(len(value), -1, self.keys) @ value
         return grouped.flatten(0, 1)
 
-    def _weights(self, start: int, stop: int, heads: slice | None) -> Tensor:
-        """(heads, rows, keys), with one column more where there is a learned sink."""
+    def scores(self, start: int, stop: int, heads: slice | None = None) -> Tensor:
+        """(heads, rows, keys) float32: what the softmax takes, -inf where the mask hides the key.
+
+        A learned sink's score, which no key has, is left out.
+        """
         call, heads = self.call, heads or slice(0, self.info.heads)
         scores = self._products(start, stop, heads) * call.scaling
         if call.softcap is not None:
@@ -83,14 +86,16 @@ class RecordedLayer:
         mask = mask if len(mask) == 1 else mask[heads]
         if mask.dtype != torch.bool:
             scores = scores + mask.float()
-        visible = allowed(mask)
-        scores = scores.masked_fill(~visible, torch.finfo(torch.float32).min)
-        if call.sinks is not None:
-            sinks = call.sinks[heads].float().reshape(-1, 1, 1).expand(-1, stop - start, 1)
-            scores = torch.cat([scores, sinks], dim=-1)
-        weights = torch.softmax(scores, dim=-1)
-        weights[..., : self.keys] *= visible  # a row that may see nothing is blank, not uniform
-        return weights
+        return scores.masked_fill_(~allowed(mask), -torch.inf)
+
+    def _weights(self, start: int, stop: int, heads: slice | None) -> Tensor:
+        """(heads, rows, keys), with one column more where there is a learned sink."""
+        scores = self.scores(start, stop, heads)
+        if self.call.sinks is not None:
+            sinks = self.call.sinks[heads or slice(None)].float().reshape(-1, 1, 1)
+            scores = torch.cat([scores, sinks.expand(-1, stop - start, 1)], dim=-1)
+        blank = scores.amax(-1, keepdim=True) == -torch.inf  # the row may see nothing
+        return torch.softmax(scores, dim=-1).masked_fill_(blank, 0)
 
     def _products(self, start: int, stop: int, heads: slice) -> Tensor:
         """q · k (heads, rows, keys) float32; whole groups share their key head without a copy."""

@@ -25,6 +25,7 @@ from attntui.core.protocol import (
     Failed,
     GetLogits,
     GetPredictions,
+    GetScores,
     GetTop,
     GetWindow,
     Head,
@@ -36,6 +37,7 @@ from attntui.core.protocol import (
     Progress,
     PromptInput,
     Request,
+    Scores,
     Top,
     Trace,
     Traced,
@@ -117,6 +119,12 @@ def test_a_whole_visit(engine: Any, tiny: Callable[[str], Path]) -> None:
     assert isinstance(top, Top)
     assert top.entries[0].weight == pytest.approx(float(weights[-1].max()), abs=1e-6)
     assert top.entries[0].position == int(weights[-1].argmax())
+
+    last, keys = count - 1, (0, count)
+    apart, (_, _, scores, same) = engine.ask(GetScores(7, "self", 1, 2, last, keys))
+    assert apart == Scores(7, 8**-0.5)
+    np.testing.assert_allclose(np.exp(scores) / np.exp(scores).sum(), weights[-1], atol=1e-6)
+    np.testing.assert_array_equal(same, weights[-1])
 
     predicted, _ = engine.ask(GetPredictions(7, count - 1, 3))
     _, (logits,) = engine.ask(GetLogits(7, (count - 1, count)))

@@ -1,0 +1,56 @@
+"""One query's scores taken apart, before the softmax: which dimensions of q and k make them."""
+
+import numpy as np
+import torch
+
+from attntui.core.errors import UserError
+from attntui.core.protocol import GetScores, Scores
+from attntui.engine.capture import Call
+from attntui.engine.layers import Layer, RecordedLayer
+from attntui.engine.masks import allowed
+
+
+def take_apart(layer: Layer, request: GetScores) -> tuple[Scores, list[np.ndarray]]:
+    """The reply, and its arrays `query`, `keys`, `scores` and `weights`.
+
+    Raises:
+        UserError: there is no such head or position, or only the layer's weights are known.
+    """
+    if not isinstance(layer, RecordedLayer):
+        raise UserError(
+            "only the weights are known here, from the model's own eager attention or from a file,"
+            " not the query and key vectors behind them; choose a model of another family, such as"
+            " gpt2, bert, llama or t5."
+        )
+    _check(layer, request)
+    call, query, head, keys = layer.call, request.query, request.head, slice(*request.keys)
+    row, only = (query, query + 1), slice(head, head + 1)
+    parts = [
+        call.query[0, head, query].float(),
+        call.key[0, head // call.groups, keys].float(),
+        layer.scores(*row, only)[0, 0, keys],
+        layer.rows(*row, only)[0, 0, keys],
+    ]
+    found = Scores(request.run, call.scaling, call.softcap, _has_bias(call, query))
+    return found, [part.cpu().numpy() for part in parts]
+
+
+def _check(layer: RecordedLayer, request: GetScores) -> None:
+    (first, stop), heads = request.keys, layer.info.heads
+    if not 0 <= request.head < heads:
+        raise UserError(f"there is no head {request.head}: heads are 0 to {heads - 1}.")
+    if not 0 <= request.query < layer.queries:
+        raise UserError(f"there is no query {request.query}: queries are 0 to {layer.queries - 1}.")
+    if not 0 <= first <= stop <= layer.keys:
+        raise UserError(f"keys {first} to {stop} are not within the {layer.keys} there are.")
+
+
+def _has_bias(call: Call, query: int) -> bool:
+    """Whether the query's visible scores are more than q · k: a position bias, or a mask that adds.
+
+    A mask that the model built itself may hold other numbers than 0 and -inf.
+    """
+    if call.bias is not None:
+        return True
+    row = call.mask.rows(query, query + 1)
+    return row.dtype != torch.bool and bool(row[allowed(row)].any())

@@ -66,11 +66,12 @@ def _text(unit: Token | Word) -> str:
 def _gap(
     before: Token | Word, unit: Token | Word, tokens: Sequence[Token], carry_spaces: bool
 ) -> str:
-    if before.text[-1:].isspace() or unit.text[:1].isspace():
+    first, last = _first(unit, tokens), _last(before, tokens)
+    holds_space = before.text[-1:].isspace() or unit.text[:1].isspace()
+    if first.gap and not holds_space:
+        return first.gap.replace("\r", "")
+    if holds_space or (last.part == first.part and last.end >= 0 and first.start >= 0):
         return ""
-    end, start = _last(before, tokens).end, _first(unit, tokens).start
-    if before.part == unit.part and end >= 0 and start >= 0:
-        return " " if start > end else ""
     if before.special or unit.special:
         return " "
     goes_on = unit.text.startswith(CONTINUED) and unit.text != CONTINUED

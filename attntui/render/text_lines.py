@@ -144,7 +144,7 @@ def _sections(pieces: Sequence[Piece]) -> Iterator[tuple[str, list[_Chunk]]]:
 def _chunks(unit: int, text: str) -> Iterator[_Chunk]:
     for part in _PARTS.findall(text):
         if part == "\n":
-            yield _Chunk(unit, NEWLINE, 1, "break")
+            yield _Chunk(unit, " " if unit == NO_UNIT else NEWLINE, 1, "break")
         elif part.isascii() and part.isprintable():
             yield _Chunk(unit, part, len(part), "space" if part[0] == " " else "text")
         else:

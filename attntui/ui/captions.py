@@ -61,13 +61,16 @@ def lines_title(look: Look, views: tuple[View, ...], queries: int, is_all: bool,
     return long if len(long) + 4 <= width else title
 
 
-def text_title(window: GetWindow, direction: Direction, look: Look) -> str:
-    """What shades the text: whose weights, and which way."""
+def text_title(window: GetWindow, direction: Direction, width: int, look: Look) -> str:
+    """What shades the text: whose weights, and which way; where there is room, also the key that
+    turns it round."""
     if direction == "attends_to":
         what = f"what {quote(look.queries[window.rows[0]].text)} attends to"
     else:
         what = f"what attends to {quote(look.keys[window.keys[0]].text)}"
-    return " · ".join([STACKS[window.view.stack] + view_name(window.view), what, *readings(look)])
+    title = " · ".join([STACKS[window.view.stack] + view_name(window.view), what, *readings(look)])
+    long = f"{title} (Enter turns it round)"
+    return long if len(long) + 4 <= width else title
 
 
 def score_title(asked: GetScores, key: int, look: Look) -> str:

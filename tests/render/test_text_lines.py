@@ -86,8 +86,10 @@ def test_shades_and_figures_stand_under_their_tokens() -> None:
     assert "".join(one.text for one in figures(line, [1.0, 0.04, 0.3], style)) == "1.0   .3"
 
 
-def piece(text: str, start: int, end: int, special: bool = False, part: int = 0) -> Token:
-    return Token(0, text, special, start, end, part)
+def piece(
+    text: str, start: int, end: int, special: bool = False, part: int = 0, gap: str = ""
+) -> Token:
+    return Token(0, text, special, start, end, part, gap=gap)
 
 
 def read(units: list[Token] | list[Word], tokens: list[Token] | None = None) -> str:
@@ -100,13 +102,17 @@ def test_spaces_come_from_offsets_or_from_the_tokens_themselves() -> None:
         piece("[CLS]", -1, -1, special=True, part=-1),
         piece("play", 0, 4),
         piece("##ing", 4, 7),
-        piece("dog", 8, 11),
+        piece("dog", 8, 11, gap=" "),
         piece(".", 11, 12),
         piece("[SEP]", -1, -1, special=True, part=-1),
     ]
     assert read(pieces) == "[CLS] playing dog. [SEP]"
     # GPT-2's offsets leave out the space that its tokens carry.
-    assert read([piece("play", 0, 4), piece("ing", 4, 7), piece(" dog", 8, 11)]) == "playing dog"
+    carried = [piece("play", 0, 4), piece("ing", 4, 7), piece(" dog", 8, 11, gap=" ")]
+    assert read(carried) == "playing dog"
+    # WordPiece drops line breaks: they are no token's, and no sign stands for them.
+    broken = [piece("a", 0, 1), piece("b", 4, 5, gap="\r\n\n")]
+    assert [text.rstrip() for text in written(wrap(readable(broken, broken), 9))] == ["a", "", "b"]
     # A heading's ## is text.
     assert read([piece("##", 0, 2), piece("#x", 2, 4)]) == "###x"
     assert read([piece("a", 0, 1), piece("##b", 1, 4)]) == "a##b"

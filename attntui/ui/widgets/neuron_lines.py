@@ -13,8 +13,8 @@ from rich.style import Style
 
 from attntui.core.scale import Scale, signed_levels
 from attntui.core.tokens import visible
+from attntui.render.diverging import Diverging
 from attntui.render.labels import fit
-from attntui.render.palette import Diverging
 from attntui.render.signed import places, signed
 from attntui.render.strips import signed_segments
 from attntui.ui.widgets.ranked_list import bar

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from rich.segment import Segment
 from textual import events
 from textual.geometry import Size
 from textual.strip import Strip

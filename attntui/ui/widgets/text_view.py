@@ -13,7 +13,7 @@ from textual import events
 from textual.geometry import Size
 from textual.strip import Strip
 
-from attntui.core.pairs import between, sentence_boundary
+from attntui.core.pairs import sentence_boundary
 from attntui.core.protocol import Direction, GetWindow, Reply, Request
 from attntui.render.labels import fit
 from attntui.render.text_lines import NO_UNIT, Line, figures, shades
@@ -85,22 +85,23 @@ class TextView(Page):
         """The title tells of the weights that are painted, while others are on their way."""
         if self.look.run is not None:
             window = self.window.request if self.window else self._wanted(self.look)
-            self.set_title(captions.text_title(window, self.direction, self.look))
+            self.set_title(captions.text_title(window, self.direction, self.size.width, self.look))
 
     def _update_levels(self) -> None:
         window, look = self.window, self.look
         if window is None:
             self._levels = []
             return
-        import numpy as np
-
         stack = look.stack_info
-        causal = stack is not None and stack.causal
-        shown = window.levels(look.scale, self.palette.count, causal, self._largest, look.threshold)
-        boundary = sentence_boundary(look.queries)
-        if boundary is not None and not self._is_cross:
-            pairs = between(look.between, boundary, window.request.rows, window.request.keys)
-            shown = np.where(pairs, shown, np.int16(-1))
+        boundary = None if self._is_cross else sentence_boundary(look.queries)
+        shown = window.levels(
+            look.scale,
+            self.palette.count,
+            stack is not None and stack.causal,
+            self._largest,
+            look.threshold,
+            None if boundary is None else (look.between, boundary),
+        )
         self._levels = shown.ravel().tolist()
 
     def notify_style_update(self) -> None:

@@ -54,6 +54,19 @@ def levels(bright: np.ndarray, count: int) -> np.ndarray:
     return np.where(np.isnan(bright), np.int16(-1), steps)
 
 
+def signed_levels(values: np.ndarray, scale: Scale, reach: int) -> np.ndarray:
+    """Values (...) of either sign as integers from `-reach` to `reach`, the largest at full shade.
+
+    Level 0 is everything below the first visible shade, as in `levels`.
+    """
+    import numpy as np
+
+    largest = float(np.abs(values).max(initial=0.0))
+    shares = np.abs(values) / (largest or 1.0)
+    bright = brightness(shares, "linear" if scale == "row" else scale)
+    return np.asarray(np.sign(values) * levels(bright, reach + 1)).astype(np.int16)
+
+
 def weight_at(bright: float, scale: Scale) -> float | None:
     """The weight that has this brightness; None for the row scale, where each row has its own."""
     if scale == "linear":

@@ -1,6 +1,7 @@
 """A side of a run as the protocol tells it: its tokens as text, and the words they make."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
@@ -23,10 +24,22 @@ def side(tokenizer: PreTrainedTokenizerBase, name: Side, pieces: Sequence[Piece]
             end=piece.end if piece.part >= 0 else -1,
             part=piece.part,
             role=piece.role,
+            gap=gap,
         )
-        for piece, each in zip(pieces, data, strict=True)
+        for piece, each, gap in zip(pieces, data, _gaps(pieces), strict=True)
     )
     return SideInfo(name, tokens, words(pieces, tokens, data))
+
+
+def _gaps(pieces: Sequence[Piece]) -> list[str]:
+    """The white space between each token and the one before, where offsets leave some out."""
+    gaps = [""] * len(pieces)
+    for at, (before, piece) in enumerate(pairwise(pieces), 1):
+        same = before.source == piece.source and before.part == piece.part
+        if same and 0 <= before.end < piece.start:
+            between = piece.source[before.end : piece.start]
+            gaps[at] = "".join(char for char in between if char.isspace())
+    return gaps
 
 
 def _is_text(tokenizer: PreTrainedTokenizerBase, piece: Piece) -> bool:

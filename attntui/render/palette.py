@@ -7,6 +7,7 @@ from rich.color import Color
 from rich.style import Style
 
 from attntui.render.braille import Pen
+from attntui.render.diverging import Diverging, colour_diverging, shade_diverging
 from attntui.render.ramps import (
     BACKGROUND,
     HUE_NAMES,
@@ -46,6 +47,7 @@ class Palette:
     hues: tuple[tuple[Style, ...], ...]
     """The same for each of several heads: `hues[head][level]`."""
     pens: tuple[Pen, ...]
+    diverging: Diverging
 
     def ink(self, level: int) -> Style:
         """For text in a cell of this level, -1 being outside."""
@@ -82,6 +84,7 @@ def colour_palette(mode: Mode) -> Palette:
         tuple(_on(number, background) for number in RAMPS[mode]),
         tuple(_spread(hue, len(styles), background) for hue in HUES[mode]),
         tuple(Pen(1, 2 if level * 4 >= len(styles) * 3 else 1) for level in range(len(styles))),
+        colour_diverging(mode),
     )
 
 
@@ -106,4 +109,14 @@ def shade_palette(foreground: str, background: str, mode: Mode | None = None) ->
     styles = (faint,) + (plain,) * (len(SHADES) - 1)
     names = HUE_NAMES if mode is None else [hex_colour(hue[-1]) for hue in HUES[mode]]
     hues = tuple((Style(color=name, bgcolor=background),) * len(styles) for name in names)
-    return Palette(styles, styles, tuple(SHADES), plain, plain, styles, hues, DENSITIES)
+    return Palette(
+        styles,
+        styles,
+        tuple(SHADES),
+        plain,
+        plain,
+        styles,
+        hues,
+        DENSITIES,
+        shade_diverging(foreground, background),
+    )

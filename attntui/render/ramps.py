@@ -38,8 +38,18 @@ HUES: dict[Mode, tuple[tuple[int, ...], ...]] = {
 HUE_NAMES = ("yellow", "cyan", "magenta", "green", "blue", "red")
 """The same among the terminal's own 16 colours, where characters carry the value."""
 
+DIVERGING: dict[Mode, tuple[int, ...]] = {
+    "dark": (117, 39, 32, 25, 19, 234, 88, 94, 166, 208, 222),
+    "light": (19, 25, 33, 75, 153, 231, 223, 209, 166, 94, 52),
+}
+"""From the most negative, cold, over nothing in the middle to the most positive, warm. Steps at the
+same distance from the middle are nearly as light as each other."""
+
 SHADES = "·░▒▓█"
 """Where colour cannot carry the value; the first is "allowed, but next to nothing"."""
+
+SIGNED_SHADES = "≡=-·+*#"
+"""As `SHADES`, from the most negative to the most positive."""
 
 _STEPS = (0, 95, 135, 175, 215, 255)
 

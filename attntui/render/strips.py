@@ -10,6 +10,7 @@ from itertools import groupby
 from rich.segment import Segment
 from rich.style import Style
 
+from attntui.render.diverging import Diverging
 from attntui.render.palette import Palette
 
 BOLD = Style(bold=True)
@@ -33,6 +34,15 @@ def row_segments(levels: Sequence[int], palette: Palette, width: int) -> list[Se
             text = palette.glyphs[level] * (width * length)
             segments.append(Segment(text, palette.styles[level]))
     return segments
+
+
+def signed_segments(levels: Sequence[int], diverging: Diverging, width: int) -> list[Segment]:
+    """Cells of `width` columns each, of levels from `-diverging.reach` to `diverging.reach`."""
+    reach = diverging.reach
+    return [
+        Segment(diverging.glyphs[level + reach] * (width * length), diverging.styles[level + reach])
+        for level, length in runs(levels)
+    ]
 
 
 def digit_segments(

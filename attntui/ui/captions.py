@@ -2,6 +2,9 @@
 
 from attntui.core.protocol import (
     Chosen,
+    Direction,
+    GetScores,
+    GetWindow,
     Head,
     Mean,
     Predictions,
@@ -56,6 +59,27 @@ def lines_title(look: Look, views: tuple[View, ...], queries: int, is_all: bool,
     title = " · ".join([STACKS[views[0].stack] + name, *readings(look), whose])
     long = f"{title} ({'z: of one' if is_all else 'Z: of all'})"
     return long if len(long) + 4 <= width else title
+
+
+def text_title(window: GetWindow, direction: Direction, width: int, look: Look) -> str:
+    """What shades the text: whose weights, and which way; where there is room, also the key that
+    turns it round."""
+    if direction == "attends_to":
+        what = f"what {quote(look.queries[window.rows[0]].text)} attends to"
+    else:
+        what = f"what attends to {quote(look.keys[window.keys[0]].text)}"
+    title = " · ".join([STACKS[window.view.stack] + view_name(window.view), what, *readings(look)])
+    long = f"{title} (Enter turns it round)"
+    return long if len(long) + 4 <= width else title
+
+
+def score_title(asked: GetScores, key: int, look: Look) -> str:
+    """Whose score is taken apart."""
+    sides = look.side("queries"), look.side("keys")
+    assert sides[0] is not None and sides[1] is not None
+    query, other = sides[0].tokens[asked.query], sides[1].tokens[key]
+    name = STACKS[asked.stack] + view_name(Head(asked.stack, asked.layer, asked.head))
+    return f"{name} · the score that {quote(query.text)} gives {quote(other.text)}"
 
 
 def readings(look: Look) -> list[str]:

@@ -57,7 +57,14 @@ KEYS: tuple[Key, ...] = (
     Key("cell.search", "slash", "/", "search", "Search the tokens", "Cell", "search"),
     Key("cell.next", "n", "n", "next_match(1)", "Next match", "Cell"),
     Key("cell.previous", "N", "N", "next_match(-1)", "Match before", "Cell"),
-    Key("cell.enter", "enter", "Enter", "enter", "Open the head, where heads are shown", "Cell"),
+    Key(
+        "cell.enter",
+        "enter",
+        "Enter",
+        "enter",
+        "Open a head; turn the text round; sort the dimensions",
+        "Cell",
+    ),
     Key(
         "cell.mark_query", "space", "Space", "mark_query", "Mark this row: the list adds up", "Cell"
     ),

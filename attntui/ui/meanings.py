@@ -40,6 +40,21 @@ MAPS = (
     "max of A[i, j] over the cell's queries i and keys j, so that one strong weight is not lost.",
     "the same weights as in the grid; the title tells how many tokens a cell stands for",
 )
+TEXT = (
+    "Shade of the text",
+    "A[i, j] for the selected token i and every token j: what i attends to. Turned round, A[i, j]\n"
+    "for the selected token j and every token i: what attends to j. The shades of the first sum\n"
+    "to 1, those of the second to anything. Faint text is hidden, or comes too late to be seen.",
+    "the weights of the grid, one row or one column of them",
+)
+SCORE = (
+    "Score",
+    "score_j = q_i · k_j × scale (+ bias), and A[i, j] = softmax_j( score_j ).\n"
+    "q_i · k_j is the sum of q_i[d] × k_j[d] over the dimensions d of the head: a cell is one d.\n"
+    "q and k are as the softmax takes them, after rotary embedding where the model has one.\n"
+    "A bias is added for the distance from i to j, in families such as t5.",
+    "Vaswani et al. 2017, Attention is all you need; Vig 2019, arXiv 1906.05714 (neuron view)",
+)
 TRUST = (
     "Trust",
     "exact: at load, a short prompt gave the same weights captured and by transformers' own\n"
@@ -76,4 +91,8 @@ def meanings(look: Look) -> list[tuple[str, str, str]]:
     heads = (f"Head map: {measure.name}", measure.formula, measure.source)
     if look.page in {"layer", "model"}:
         return [HEAD, MAPS, heads, scale, TRUST]
+    if look.page == "neuron":
+        return [SCORE, grid, heads, scale, TRUST]
+    if look.page == "text":
+        return [TEXT, grid, heads, scale, TRUST]
     return [grid, heads, scale, TRUST]

@@ -113,7 +113,9 @@ class Painter:
         except (Superseded, EngineGone):
             return
         except (UserError, EngineFault) as error:
-            self._complain(str(error))
+            page = self._screen.query_one(f"#{slot[0]}", Page) if slot[0] else None
+            if page is None or isinstance(error, EngineFault) or not page.refuse(str(error)):
+                self._complain(str(error))
             return
         if self._screen.is_mounted:
             self._accept(slot, request, number, reply, arrays)

@@ -141,6 +141,10 @@ class Look:
         unit = units[at] if at < len(units) else None
         return unit.last if isinstance(unit, Word) else at
 
+    def unit_of(self, axis: Axis, token: int) -> int:
+        """The position of a token: itself, or of the word that holds it."""
+        return _carried(replace(self, words=False), self, axis, token) if self.words else token
+
     @property
     def reading(self) -> Reading:
         """How the matrix is read, as the engine names it."""

@@ -27,6 +27,7 @@ from attntui.core.protocol import (
     GetCellMap,
     GetMaps,
     GetPredictions,
+    GetScores,
     GetStatistics,
     GetTop,
     GetWindow,
@@ -189,6 +190,8 @@ def answer(call: Call) -> None:
     elif isinstance(request, GetStatistics):
         values = np.full((len(STATISTICS), 2, 2), 0.5, np.float32)
         send(call.id, Statistics(request.run, (1,) * len(STATISTICS)), values)
+    elif isinstance(request, GetScores):
+        send(call.id, Failed("user", "only the weights are known here."))
     elif isinstance(request, GetTop):
         send(call.id, Top(request.run, (TopEntry(0, 1.0),), 0.0))
     elif isinstance(request, Unload):

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attntui.core.scale import SCALES, Scale, brightness, levels, weight_at
+from attntui.core.scale import SCALES, Scale, brightness, levels, signed_levels, weight_at
 from attntui.core.topk import top
 
 WEIGHTS = st.lists(st.floats(0, 1, width=32), min_size=1, max_size=20)
@@ -53,3 +53,11 @@ def test_top_is_ordered_and_lists_no_nothing() -> None:
     weights = np.array([0.1, 0.5, 0.0, 0.5, np.nan], np.float32)
     assert top(weights, 9) == [(1, 0.5), (3, 0.5), (0, pytest.approx(0.1))]
     assert top(weights, 1) == [(1, 0.5)]
+
+
+def test_signed_levels_reach_to_both_ends() -> None:
+    values = np.array([-4.0, -1.9, -0.5, 0.0, 0.5, 1.0, 4.0], np.float32)
+    assert signed_levels(values, "linear", 3).tolist() == [-3, -1, 0, 0, 0, 1, 3]
+    assert signed_levels(values, "sqrt", 3).tolist() == [-3, -2, -1, 0, 1, 2, 3]
+    assert signed_levels(values, "row", 3).tolist() == signed_levels(values, "linear", 3).tolist()
+    assert signed_levels(np.zeros(2, np.float32), "log", 3).tolist() == [0, 0]

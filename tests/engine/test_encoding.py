@@ -89,6 +89,14 @@ def test_word_pieces_keep_their_mark(load: Load) -> None:
     assert (inner[0].start, inner[-1].end) == (0, 8)
 
 
+def test_space_that_no_token_holds_is_known(load: Load) -> None:
+    text, pair = "the  dog\r\n\n opened\x07it", "to the"
+    inner = tokens(encode(load("bert"), text, pair=pair))
+    assert "".join(token.gap for token in inner if token.part == 0) == "  \r\n\n "
+    assert "".join(token.gap for token in inner if token.part == 1) == " "
+    assert not any(token.gap for token in tokens(encode(load("gpt2"), text)))
+
+
 def test_sentence_piece_marks_are_spaces(load: Load) -> None:
     for kind in ("llama", "t5"):
         text = "".join(token.text for token in tokens(encode(load(kind), "Mary went to")))
@@ -172,7 +180,7 @@ def test_segments_only_for_models_that_have_them(load: Load) -> None:
 
 def test_a_typed_mask_is_the_mask_token(load: Load) -> None:
     mask = tokens(encode(load("bert"), "the [MASK] went"))[2]
-    assert mask == Token(4, "[MASK]", special=True, start=4, end=10, part=0)
+    assert mask == Token(4, "[MASK]", special=True, start=4, end=10, part=0, gap=" ")
 
 
 # Lengths.

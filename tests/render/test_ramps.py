@@ -6,7 +6,16 @@ import pytest
 from rich.color import Color, ColorSystem
 from textual.theme import Theme
 
-from attntui.render.ramps import BACKGROUND, RAMPS, Mode, hex_colour, lightness, rgb
+from attntui.render.ramps import (
+    BACKGROUND,
+    DIVERGING,
+    RAMPS,
+    SIGNED_SHADES,
+    Mode,
+    hex_colour,
+    lightness,
+    rgb,
+)
 from attntui.ui.themes import DARK, LIGHT
 
 MODES: list[Mode] = ["dark", "light"]
@@ -18,7 +27,7 @@ def in_256(number: int) -> int | None:
 
 @pytest.mark.parametrize("mode", MODES)
 def test_24_bit_and_256_colours_agree(mode: Mode) -> None:
-    for number in (BACKGROUND[mode], *RAMPS[mode]):
+    for number in (BACKGROUND[mode], *RAMPS[mode], *DIVERGING[mode]):
         assert in_256(number) == number
 
 
@@ -27,6 +36,21 @@ def test_steps_are_clearly_apart_in_lightness(mode: Mode) -> None:
     direction = 1 if mode == "dark" else -1
     for before, after in pairwise(RAMPS[mode]):
         assert direction * (lightness(after) - lightness(before)) >= 4
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_both_arms_go_away_from_the_background_at_one_pace(mode: Mode) -> None:
+    direction = 1 if mode == "dark" else -1
+    ramp = DIVERGING[mode]
+    middle = len(ramp) // 2
+    cold, warm = ramp[middle::-1], ramp[middle:]
+    for arm in (cold, warm):
+        for before, after in pairwise(arm):
+            assert direction * (lightness(after) - lightness(before)) >= 4
+    for below, above in zip(cold, warm, strict=True):
+        assert abs(lightness(below) - lightness(above)) <= 7
+        assert below == above or (rgb(below)[2] > rgb(below)[0] and rgb(above)[0] > rgb(above)[2])
+    assert len(SIGNED_SHADES) % 2 == 1
 
 
 def test_lightness_is_cie() -> None:

@@ -56,7 +56,8 @@ class Token(Struct, frozen=True):
     `start` and `end` are character offsets into its side's source text, -1 where unknown: into its
     own sentence of a pair, its own message of a chat, the text that a decoder wrote itself.
     `part` is 0 for the first sentence, 1 for the second, -1 for special tokens.
-    `role` is whose words these are in a chat, empty for the template's own.
+    `role` is whose words these are in a chat, empty for the template's own. `gap` is the white
+    space of the source before it that no token holds, as WordPiece drops it.
     """
 
     id: int
@@ -66,6 +67,7 @@ class Token(Struct, frozen=True):
     end: int = -1
     part: int = 0
     role: str = ""
+    gap: str = ""
 
 
 class Word(Struct, frozen=True):

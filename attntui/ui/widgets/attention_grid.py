@@ -112,15 +112,7 @@ class AttentionGrid(Page):
 
     def weight_at_cursor(self, look: Look) -> float | None:
         """The exact weight of the cell, if the window in hand holds it unpooled."""
-        window = self.window
-        if window is None or window.step != 1:
-            return None
-        if (window.request.view, window.request.reading) != (look.view, look.reading):
-            return None
-        row, column = look.query - window.request.rows[0], look.key - window.request.keys[0]
-        down, across = window.weights.shape
-        inside = 0 <= row < down and 0 <= column < across
-        return float(window.weights[row, column]) if inside else None
+        return None if self.window is None else self.window.weight_at(look)
 
     def _update_levels(self) -> None:
         if self.window is not None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from attntui.core.pairs import Between, between
 from attntui.core.protocol import GetWindow
 from attntui.core.scale import Scale, brightness, levels
+from attntui.ui.state import Look
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,6 +46,15 @@ class GridWindow:
         """Whether it holds these half-open ranges of positions."""
         (top, bottom), (left, right) = self.request.rows, self.request.keys
         return top <= rows[0] and rows[1] <= bottom and left <= keys[0] and keys[1] <= right
+
+    def weight_at(self, look: Look) -> float | None:
+        """The exact weight of the cursor's cell, if it is held unpooled."""
+        if self.step != 1 or (self.request.view, self.request.reading) != (look.view, look.reading):
+            return None
+        row, column = look.query - self.request.rows[0], look.key - self.request.keys[0]
+        down, across = self.weights.shape
+        inside = 0 <= row < down and 0 <= column < across
+        return float(self.weights[row, column]) if inside else None
 
     def same_rows(self, other: GridWindow) -> bool:
         """Whether both hold the same rows of the same view."""

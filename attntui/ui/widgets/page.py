@@ -46,6 +46,10 @@ class Page(Pane):
     def show_values(self, values: np.ndarray | None) -> None:
         """Follow the head map's values: (layers, heads), None while they are not known."""
 
+    def refuse(self, sentence: str) -> bool:
+        """Show in its place why an answer cannot be had; False leaves the telling to the screen."""
+        return False
+
     def weight_at_cursor(self, look: Look) -> float | None:
         """The weight of the cursor's cell, if what the page holds tells it exactly."""
         return None

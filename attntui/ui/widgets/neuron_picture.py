@@ -1,0 +1,97 @@
+"""The neuron page put together from its sections, as the room allows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import zip_longest
+
+from rich.segment import Segment
+
+from attntui.ui.state import Look
+from attntui.ui.widgets.neuron_lines import (
+    Canvas,
+    Line,
+    columns,
+    dimension_lines,
+    folded,
+    key_lines,
+    largest_lines,
+    legend,
+    sum_lines,
+)
+from attntui.ui.widgets.score_parts import ScoreParts
+
+ROOMY = 20
+"""From so many lines on, blank ones stand between the sections."""
+LISTED = 5
+"""Lines that the lists have at least."""
+BESIDE = 20
+"""Columns that the list of keys needs beside the other list."""
+IN_ORDER = "dimensions in order · Enter sorts them by what they add"
+BY_SIZE = "dimensions by what they add · Enter puts them in order"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """The lines; `keys` says which key a line lists, from column `keys_from` on."""
+
+    lines: list[Line] = field(default_factory=list)
+    keys: dict[int, int] = field(default_factory=dict)
+    keys_from: int = 0
+
+
+def draw(parts: ScoreParts, key: int, look: Look, by_size: bool, canvas: Canvas) -> Picture:
+    """All of the page for one key; `by_size` sorts the dimensions by what they add."""
+    import numpy as np
+
+    gap: list[Line] = [[]] if canvas.height >= ROOMY else []
+    products = parts.products(key)
+    order = np.argsort(-products, kind="stable") if by_size else np.arange(len(products))
+    note = Segment(BY_SIZE if by_size else IN_ORDER, canvas.pen("faint"))
+    lines = [
+        *_notes(look, canvas),
+        *sum_lines(parts, key, canvas),
+        *gap,
+        legend(parts, key, canvas),
+        [note],
+        *dimension_lines(parts, key, order, look.scale, canvas),
+        *gap,
+    ]
+    side = look.side("keys")
+    assert side is not None
+    labels = [token.text for token in side.tokens[slice(*parts.request.keys)]]
+    return _with_lists(lines, parts, key, labels, canvas)
+
+
+def _notes(look: Look, canvas: Canvas) -> list[Line]:
+    """What is shown in place of what was chosen: never in silence."""
+    notes: list[Line] = []
+    faint = canvas.pen("faint")
+    if look.lens != "head":
+        notes.append([Segment("One head: a mean has no q and k.  ", faint)])
+    if look.words:
+        notes.append([Segment("Tokens: of each word the last.", faint)])
+    return folded(notes, canvas.width)
+
+
+def _with_lists(
+    above: list[Line], parts: ScoreParts, key: int, labels: list[str], canvas: Canvas
+) -> Picture:
+    """Under `above`, the dimensions that count most; beside them or under them the keys."""
+    count = max(LISTED, canvas.height - len(above))
+    largest = largest_lines(parts, key, count, canvas)
+    left = max(map(columns, largest)) + 2
+    is_beside = canvas.width - left >= BESIDE
+    room = canvas.width - left if is_beside else canvas.width
+    keys = key_lines(parts, key, labels, count - 1, room, canvas.pen)
+    listed: list[Line] = [[Segment("keys: score, weight", canvas.pen("faint"))], *keys.values()]
+    if not is_beside:
+        first = len(above) + len(largest) + 1
+        return Picture([*above, *largest, *listed], dict(enumerate(keys, first)))
+    both = zip_longest(largest, listed, fillvalue=list[Segment]())
+    lines = [[*_padded(one, left, canvas), *other] for one, other in both]
+    return Picture([*above, *lines], dict(enumerate(keys, len(above) + 1)), left)
+
+
+def _padded(line: Line, width: int, canvas: Canvas) -> Line:
+    return [*line, Segment(" " * (width - columns(line)), canvas.pen("text"))]

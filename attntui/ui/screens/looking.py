@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypeVar
 
+from textual import on
 from textual.screen import Screen
 
 from attntui.core.errors import UserError
@@ -64,6 +65,22 @@ class Looking(Screen[None]):
 
     def action_search(self) -> None:
         self.query_one(AskLine).ask("search")
+
+    @on(AskLine.Changed)
+    def _asked_changed(self, message: AskLine.Changed) -> None:
+        if message.question == "search" and message.text:
+            self.match = message.text
+            self.go_to_match(0)
+
+    @on(AskLine.Answered)
+    def _asked(self, message: AskLine.Answered) -> None:
+        self.set_focus(self.page)
+        if message.question == "head":
+            self.go_to_head(message.text)
+        elif message.question == "search" and message.text:
+            self.match = message.text
+            if not self.go_to_match(0):
+                self.say(f"No token holds “{message.text}”.")
 
     def action_next_match(self, step: int) -> None:
         if not self.match:

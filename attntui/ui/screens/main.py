@@ -272,22 +272,6 @@ class MainScreen(Looking, Prompting, Copying):
     def _back_to_grid(self) -> None:
         self.focus_page()
 
-    @on(AskLine.Changed)
-    def _asked_changed(self, message: AskLine.Changed) -> None:
-        if message.question == "search" and message.text:
-            self.match = message.text
-            self.go_to_match(0)
-
-    @on(AskLine.Answered)
-    def _answered(self, message: AskLine.Answered) -> None:
-        self.focus_page()
-        if message.question == "head":
-            self.go_to_head(message.text)
-        elif message.text:
-            self.match = message.text
-            if not self.go_to_match(0):
-                self.say(f"No token holds “{message.text}”.")
-
     # Keys.
 
     def action_meaning(self) -> None:

@@ -1,4 +1,4 @@
-"""A question at the bottom of the screen: search the tokens, or go to a head."""
+"""A question at the bottom of the screen: what to search, where to go, which file to write."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -10,10 +10,12 @@ from textual.containers import Horizontal
 from textual.message import Message
 from textual.widgets import Input, Label
 
-Question = Literal["search", "head"]
+Question = Literal["search", "head", "export", "replace"]
 LABELS: dict[Question, tuple[str, str]] = {
     "search": ("Search tokens", "part of a token, then Enter; n and N for more"),
     "head": ("Go to head", "layer.head, such as 5.1"),
+    "export": ("Write to file", "what is in sight: .png .svg .html .npz .safetensors .json .csv"),
+    "replace": ("The file exists; replace it", "y or n"),
 }
 
 
@@ -43,13 +45,14 @@ class AskLine(Horizontal):
         yield Label("", id="ask-label", markup=False)
         yield Input(id="ask-input", select_on_focus=False)
 
-    def ask(self, question: Question) -> None:
+    def ask(self, question: Question, value: str = "") -> None:
         self.question = question
         label, hint = LABELS[question]
         self.query_one(Label).update(f"{label}: ")
         field = self.query_one(Input)
         field.placeholder = hint
-        field.value = ""
+        field.value = value
+        field.cursor_position = len(value)
         self.display = True
         self.screen.set_focus(field)  # now: `focus` does it later, and typing may be ahead
 

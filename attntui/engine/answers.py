@@ -45,7 +45,7 @@ def answer(loaded: LoadedModel, run: Run, request: Request, work: Work) -> Answe
             return Arrays(run.number, ("maps",)), [found]
         case GetCellMap(stack=stack, query=query, key=key, reading=reading):
             reader = run.reader(stack, reading, *watch)
-            found = windows.cell_map(reader, run.views.tower(stack), query, key)
+            found = windows.cell_map(reader, query, key)
             return Arrays(run.number, ("map",)), [found]
         case GetTop(view=view, reading=reading):
             return tops(run.reader(view.stack, reading, *watch), request, *watch), []

@@ -6,17 +6,18 @@ from itertools import takewhile
 import torch
 
 from attntui.core.errors import UserError
-from attntui.core.protocol import PromptInput, Side, SideInfo, Stack, Token
+from attntui.core.protocol import PromptInput, Side, Stack
 from attntui.core.tokens import sanitise
 from attntui.engine import positions
 from attntui.engine.decoder import start_id
 from attntui.engine.forward import CheckCancel, Report, forward, never, silent
 from attntui.engine.model import Encoded, LoadedModel
 from attntui.engine.patterns import Measured, measure
-from attntui.engine.pieces import special_ids, texts
+from attntui.engine.pieces import special_ids
+from attntui.engine.sides import side
 from attntui.engine.stacks import SIDES
 from attntui.engine.targets import separators, text_of
-from attntui.engine.tokenising import tokenise
+from attntui.engine.tokenising import Piece, tokenise
 
 LENGTH = 40
 """Tokens in the segment that is said twice, or as many as the model can read."""
@@ -42,7 +43,7 @@ def calibrated(
     if stack not in loaded.calibrated:
         prompt = repeated(loaded)
         towers, _ = forward(loaded, prompt, check_cancel, progress)
-        sides = {side.name: side for side in prompt.sides}
+        sides = {each.name: each for each in prompt.sides}
         for tower in towers:
             queries, keys = (sides[name] for name in SIDES[tower.name])
             read = text_of(queries, keys, separators(loaded.tokenizer))
@@ -61,23 +62,24 @@ def repeated(loaded: LoadedModel) -> Encoded:
         UserError: the model reads too few tokens for a repetition.
     """
     frame = tokenise(loaded, PromptInput(text="a"))
-    before = [piece.id for piece in takewhile(lambda piece: piece.part < 0, frame)]
-    after = [piece.id for piece in frame[len(before) :] if piece.part < 0]
+    before = list(takewhile(lambda piece: piece.part < 0, frame))
+    after = [piece for piece in frame[len(before) :] if piece.part < 0]
     two_sided = any(stack.name == "encoder" for stack in loaded.stacks)
     first: Side = "encoder" if two_sided else "text"
     others = {first: len(before) + len(after)}
     if two_sided:
         others["decoder"] = 1
-    twice = _segment(loaded, others) * 2
+    twice = [Piece(each) for each in _segment(loaded, others)] * 2
     sides = {first: [*before, *twice, *after]}
     if two_sided:
         copied = sides[first][:-1] if loaded.predicts == "classes" else twice
-        sides["decoder"] = [start_id(loaded), *copied]
+        sides["decoder"] = [Piece(start_id(loaded), part=-1), *copied]
     return Encoded(
         inputs={
-            INPUTS[side]: torch.tensor([ids], device=loaded.device) for side, ids in sides.items()
+            INPUTS[name]: torch.tensor([[piece.id for piece in pieces]], device=loaded.device)
+            for name, pieces in sides.items()
         },
-        sides=tuple(_side(loaded, side, ids) for side, ids in sides.items()),
+        sides=tuple(side(loaded.tokenizer, name, pieces) for name, pieces in sides.items()),
     )
 
 
@@ -86,21 +88,10 @@ def _segment(loaded: LoadedModel, others: dict[Side, int]) -> list[int]:
     special = special_ids(loaded.tokenizer)
     known = min(len(loaded.tokenizer), loaded.model.get_input_embeddings().weight.shape[0])
     ordinary = [each for each in range(known) if each not in special]
-    limits = ((positions.limit(loaded.model, side).count, more) for side, more in others.items())
+    limits = ((positions.limit(loaded.model, name).count, more) for name, more in others.items())
     room = [(most - more) // 2 for most, more in limits if most is not None]
     length = min(LENGTH, len(ordinary), *room)
     if length < 1:
         name = sanitise(loaded.options.model)
         raise UserError(f"{name} reads too few tokens at once to be measured on repeated ones.")
     return random.Random(SEED).sample(ordinary, length)
-
-
-def _side(loaded: LoadedModel, name: Side, ids: list[int]) -> SideInfo:
-    special, shown = special_ids(loaded.tokenizer), texts(loaded.tokenizer, ids)
-    return SideInfo(
-        name,
-        tuple(
-            Token(each, text, special=each in special)
-            for each, text in zip(ids, shown, strict=True)
-        ),
-    )

@@ -6,7 +6,6 @@ below a half.
 """
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,8 +20,6 @@ from attntui.engine.targets import PATTERNS, Text, targets
 
 SEERS = 4
 """Queries that must see a key before its mean weight counts: the mean of one or two is chance."""
-CACHED_WEIGHTS = 2**20
-"""Weights in a tile on a CPU, whose caches hold 4 MB: half the time of tiles of 64 MB."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +47,8 @@ def measure(
     largest weight on a key. Patterns: mean over eligible rows of the weight on `targets`.
     """
     sums = [None if layer is None else Sums(layer) for layer in tower.layers]
-    ranges = list(_tiles(tower))
+    matrices = tower.heads + len(PATTERNS) + 1  # with those that weights are multiplied by
+    ranges = list(tiles(tower.present[0], matrices))
     for done, (start, stop) in enumerate(ranges):
         pointed = targets(text, start, stop)
         counted = torch.cat([pointed.float(), _distances(text, start, stop)[None]])
@@ -127,12 +125,6 @@ def _measured(tower: Tower, sums: list[Sums], same: bool) -> Measured:
                 scores[STATISTICS.index(name), number, : len(values)] = values.numpy()
     received = torch.cat([each.means() for each in sums]).nanmean(0)
     return Measured(scores, tuple(eligible.values()), received.numpy())
-
-
-def _tiles(tower: Tower) -> Iterator[tuple[int, int]]:
-    layer = tower.present[0]
-    matrices = tower.heads + len(PATTERNS) + 1
-    return tiles(layer, matrices, CACHED_WEIGHTS if layer.device.type == "cpu" else None)
 
 
 def _distances(text: Text, start: int, stop: int) -> Tensor:

@@ -23,11 +23,12 @@ def pool(
     if row_step == key_step == 1:
         cells = weights
     else:
-        padding = (0, -keys % key_step, 0, -rows % row_step)
-        # Weights are never below 0, so the largest stays.
-        padded = functional.pad(weights, padding)
-        parts = padded.reshape(*weights.shape[:-2], -(-rows // row_step), row_step, -1, key_step)
-        cells = parts.amax((-3, -1)) if pooling == "max" else parts.sum((-3, -1))
+        # Weights are never below 0, so zeros that fill the last cell leave its largest.
+        padded = functional.pad(weights, (0, -keys % key_step, 0, -rows % row_step))
+        reduce = torch.amax if pooling == "max" else torch.sum
+        # Rows first, which are long: an order of magnitude faster than both at once.
+        tall = reduce(padded.reshape(*weights.shape[:-2], -1, row_step, padded.shape[-1]), -2)
+        cells = reduce(tall.reshape(*tall.shape[:-1], -1, key_step), -1)
         if pooling == "mean":
             down = _cells(torch.ones(rows), row_step).sum(-1).to(weights.device)
             cells = cells / (down[:, None] * across)

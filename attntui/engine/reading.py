@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from attntui.core.protocol import View
-from attntui.engine import layers
 from attntui.engine.axis import Axis
 from attntui.engine.forward import CheckCancel, Report, never, silent
-from attntui.engine.layers import Layer
+from attntui.engine.layers import Layer, tile_rows
+from attntui.engine.stacks import Tower
 from attntui.engine.views import Views
 
 
@@ -36,6 +36,7 @@ class Reader:
     """Reads the matrices of one stack; every position is one of its axes."""
 
     views: Views
+    tower: Tower
     queries: Axis
     keys: Axis
     hidden: Tensor | None = None
@@ -75,8 +76,8 @@ class Reader:
         self, start: int, stop: int, step: int = 1, heads: int = 1
     ) -> Iterator[tuple[int, int]]:
         """Ranges of rows, multiples of `step` long, that fill a tile; at least one, maybe empty."""
-        row = heads * self.keys.starts[-1] * self.queries.longest
-        long = max(1, layers.TILE_WEIGHTS // max(1, row) // step) * step
+        weights = heads * self.keys.starts[-1] * self.queries.longest
+        long = max(1, tile_rows(self.tower.device, weights) // step) * step
         for at in range(start, max(stop, start + 1), long):
             yield at, min(at + long, stop)
 

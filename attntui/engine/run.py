@@ -127,10 +127,10 @@ class Run:
         Raises:
             UserError: the run has no such stack.
         """
-        self.views.tower(stack)
+        tower = self.views.tower(stack)
         queries, keys = (axis(side, reading.words) for side in self.sides(stack))
         if reading.sinks == "show":
-            return Reader(self.views, queries, keys)
+            return Reader(self.views, tower, queries, keys)
         found = self.hidden(stack, reading.words, check_cancel, progress)
         scale = reading.sinks == "renormalise"
-        return Reader(self.views, queries, keys, hidden.columns(found, keys), scale)
+        return Reader(self.views, tower, queries, keys, hidden.columns(found, keys), scale)

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from itertools import pairwise
 
+import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
@@ -44,6 +45,11 @@ class Tower:
     def shape(self) -> tuple[int, int]:
         """Queries and keys."""
         return self.present[0].queries, self.present[0].keys
+
+    @property
+    def device(self) -> torch.device:
+        """Where the first layer is."""
+        return self.present[0].device
 
     @property
     def heads(self) -> int:

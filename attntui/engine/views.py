@@ -8,7 +8,7 @@ from torch import Tensor
 from attntui.core.errors import UserError
 from attntui.core.protocol import Chosen, Head, Mean, Rollout, Stack, View
 from attntui.engine.forward import CheckCancel, Report, never, silent
-from attntui.engine.layers import TILE_WEIGHTS, Layer
+from attntui.engine.layers import Layer, tile_rows
 from attntui.engine.rollout import rollout
 from attntui.engine.stacks import Tower
 
@@ -145,6 +145,6 @@ class Views:
 
 def _head_mean(layer: Layer, start: int, stop: int) -> Tensor:
     """(rows, keys): the mean over heads, over as many rows at a time as fill a tile."""
-    step = max(1, TILE_WEIGHTS // (layer.info.heads * layer.keys))
+    step = tile_rows(layer.device, layer.info.heads * layer.keys)
     starts = range(start, stop, step)
     return torch.cat([layer.rows(at, min(at + step, stop)).mean(0) for at in starts])

@@ -10,7 +10,6 @@ from attntui.engine.forward import CheckCancel, Report, never, silent
 from attntui.engine.layers import Layer
 from attntui.engine.pooling import pool
 from attntui.engine.reading import Reader
-from attntui.engine.stacks import Tower
 
 
 def window(
@@ -66,7 +65,7 @@ def maps(
     return pooled
 
 
-def cell_map(reader: Reader, tower: Tower, query: int, key: int) -> np.ndarray:
+def cell_map(reader: Reader, query: int, key: int) -> np.ndarray:
     """(layers, heads) float32: the weight every head gives a cell, NaN where none or hidden.
 
     Raises:
@@ -75,10 +74,10 @@ def cell_map(reader: Reader, tower: Tower, query: int, key: int) -> np.ndarray:
     queries, keys = reader.shape
     if not (0 <= query < queries and 0 <= key < keys):
         raise UserError(f"there is no cell {query}, {key} in {queries} x {keys} weights.")
-    weights = np.full((len(tower.layers), tower.heads), np.nan, np.float32)
+    weights = np.full((len(reader.tower.layers), reader.tower.heads), np.nan, np.float32)
     if reader.hidden is not None and reader.hidden[key]:
         return weights
-    for number, layer in enumerate(tower.layers):
+    for number, layer in enumerate(reader.tower.layers):
         if layer is not None:
             row = reader.heads(layer, query, query + 1).weights[:, 0, key]
             weights[number, : layer.info.heads] = row.cpu().numpy()

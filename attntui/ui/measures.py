@@ -47,20 +47,20 @@ MEASURES: dict[MapKind, Measure] = {
     "induction": Measure(
         "induction",
         "looks at what followed an earlier copy of the token, and so can repeat it",
-        "mean over queries whose token occurred before, of the weight on all keys j\n"
-        "that follow an earlier copy (token j-1 = token i, j ≤ i)",
+        "mean over queries that see such a key, of the weight on all keys j that follow\n"
+        "an earlier copy of the token (token j-1 = token i, j ≤ i)",
         "Olsson et al. 2022, In-context learning and induction heads; eligible rows only",
     ),
     "duplicate": Measure(
         "duplicate token",
         "looks at earlier copies of the same token",
-        "mean over queries whose token occurred before, of the weight on those copies",
+        "mean over queries that see an earlier copy, of the weight on those copies",
         "Wang et al. 2022, Interpretability in the wild; eligible rows only",
     ),
     "first": Measure(
         "first token",
         "rests on the first token",
-        "mean over queries i ≥ 1 of A[i, 0]",
+        "mean over queries i ≥ 1 that see token 0 of A[i, 0]",
         "Xiao et al. 2023, Efficient streaming language models with attention sinks",
     ),
     "sink": Measure(
@@ -79,26 +79,28 @@ MEASURES: dict[MapKind, Measure] = {
     "separator": Measure(
         "separators",
         "rests on tokens such as [SEP] that only mark places",
-        "mean over queries of the weight on separator tokens",
+        "mean over queries that see one, of the weight on separator tokens: the tokenizer's\n"
+        "[SEP], </s>, <s> and their kin, but for the first token",
         "Clark et al. 2019, What does BERT look at?",
     ),
     "punctuation": Measure(
         "punctuation",
         "looks at commas, full stops and their kin",
-        "mean over queries of the weight on tokens that are punctuation alone",
+        "mean over queries that see one, of the weight on tokens that are punctuation alone",
         "Clark et al. 2019, What does BERT look at?",
     ),
     "entropy_bits": Measure(
         "entropy",
         "spreads its attention over many tokens",
-        "mean over queries i of - Σ_j A[i, j] · log2 A[i, j]",
+        "mean over queries i of - Σ_j A[i, j] · log2 A[i, j]\n"
+        "(a learned sink's weight is one outcome more)",
         "Clark et al. 2019, section 3.3; 0 bits is one token, log2 n is n tokens evenly",
         "bits",
     ),
     "distance": Measure(
         "distance",
         "looks far away",
-        "mean over queries i of Σ_j A[i, j] · |i - j|",
+        "Σ_ij A[i, j] · |i - j| / Σ_ij A[i, j]",
         "Vig & Belinkov 2019, Analyzing the structure of attention",
         "tokens",
     ),

@@ -225,7 +225,7 @@ def test_what_eager_weights_let_be_seen() -> None:
 def test_cell_maps_leave_gaps_where_there_is_no_attention() -> None:
     loaded = families.build("jamba")
     traced = run.trace(loaded, families.prompt(loaded), 1)
-    found = cell_map(traced.reader("self", Reading()), traced.towers[0], 20, 4)
+    found = cell_map(traced.reader("self", Reading()), 20, 4)
     assert found.shape == (4, 4) and np.isnan(found[[0, 2]]).all()
     assert found[1, 2] == pytest.approx(traced.rows(Head("self", 1, 2), 20, 21)[0, 4])
 

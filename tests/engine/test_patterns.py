@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from attntui.core.protocol import STATISTICS, SideInfo, Stack, Token
-from attntui.engine import patterns, run
+from attntui.engine import layers, run
 from attntui.engine.capture import Call
 from attntui.engine.layers import DenseLayer, RecordedLayer
 from attntui.engine.masks import TensorMask
@@ -107,7 +107,7 @@ def test_equal_loops(ids: list[int], seed: int, causal: bool, tile: int) -> None
     weights /= weights.sum(-1, keepdims=True)
     read = Text(torch.tensor(ids), *torch.tensor(generator.random((2, size)) > 0.7))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(patterns, "CACHED_WEIGHTS", tile)
+        patch.setattr(layers, "TILE_WEIGHTS", tile)
         found = measured(weights, read)
     expected = [reference(head, seen, read) for head in weights]
     check(found, 0, weights, expected)
@@ -208,7 +208,7 @@ def marked(prompt: Encoded) -> Encoded:
 @pytest.mark.parametrize("name", FAMILIES)
 def test_equal_loops_on_models(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Windows, chunks, learned sinks, gaps and cross-attention, put together from small tiles."""
-    monkeypatch.setattr(patterns, "CACHED_WEIGHTS", 12 * 40 * 7)
+    monkeypatch.setattr(layers, "TILE_WEIGHTS", 12 * 40 * 7)
     loaded = families.build(name)
     traced = run.trace(loaded, marked(families.prompt(loaded)), 1)
     separator = traced.encoded.sides[0].tokens[10].id

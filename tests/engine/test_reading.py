@@ -174,7 +174,7 @@ def test_maps_are_pooled_windows_of_every_head(
 def test_cell_maps_hold_one_cell_of_every_head(name: str, reading: Reading) -> None:
     reader = reader_of(name, "self", reading)
     for query, key in ((8, 0), (9, 3), (11, 6)):
-        found = cell_map(reader, traced(name).views.tower("self"), query, key)
+        found = cell_map(reader, query, key)
         for layer, row in enumerate(found):
             cells = [
                 expected(name, Head("self", layer, head), reading)[0][query, key]
@@ -270,7 +270,7 @@ def wrong(run_: Run) -> list[tuple[Callable[[], object], str]]:
         (lambda: tops(words, GetTop(1, view, (words.shape[0],), "attends_to", 3)), "no query"),
         (lambda: tops(reader, GetTop(1, view, (), "attends_to", 3)), "at least one position"),
         (lambda: tops(reader, GetTop(1, view, (1,), "attends_to", -1)), "0 or more"),
-        (lambda: cell_map(reader, run_.towers[0], 0, -1), "no cell 0, -1"),
+        (lambda: cell_map(reader, 0, -1), "no cell 0, -1"),
         (lambda: window(reader, GetWindow(1, view, (0, 41), (0, 1))), "outside the 40 x 40"),
         (lambda: window(words, GetWindow(1, view, (0, 40), (0, 1))), "outside the"),
         (lambda: window(reader, GetWindow(1, view, (0, 1), (0, 1), row_step=0)), "1 or more"),

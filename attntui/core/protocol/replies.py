@@ -43,7 +43,8 @@ class Arrays(Struct, frozen=True, tag="arrays"):
 class Statistics(Struct, frozen=True, tag="statistics-of-heads"):
     """One array (statistics, layers, heads) float32, in the order of `STATISTICS`.
 
-    NaN where no row is eligible. `eligible` is, for each statistic, how many rows were.
+    NaN where no row is eligible. `eligible` is, for each statistic, how many rows were, in the
+    layer where most were: a window hides a pattern's targets from some.
     """
 
     run: int

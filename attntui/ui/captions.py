@@ -54,6 +54,8 @@ def lines_title(look: Look, views: tuple[View, ...], queries: int, is_all: bool,
     name = view_name(views[0]) if len(views) == 1 else f"Heads {', '.join(heads)}"
     unit = "word" if look.words else "token"
     whose = f"lines of one {unit}" if queries == 1 else f"lines of {queries} {unit}s"
+    if not queries:
+        whose = f"no line: the query is not in {look.between[0]}, ↑ ↓ move there"
     if is_all:
         whose = f"lines of all {unit}s"
     title = " · ".join([STACKS[views[0].stack] + name, *readings(look), whose])

@@ -16,6 +16,11 @@ MEAN = (
     "M[i, j] = mean over the heads h of this layer of A_h[i, j]",
     "Clark et al. 2019 use it beside single heads; a mean can hide what one head does",
 )
+CHOSEN = (
+    "Mean over chosen heads",
+    "M[i, j] = mean over the chosen heads (l, h) of A_lh[i, j]",
+    "as the mean over the heads of a layer, for heads of any layers",
+)
 ALL = (
     "Mean over all layers",
     "M[i, j] = mean over the layers of the mean over their heads",
@@ -55,6 +60,15 @@ SCORE = (
     "A bias is added for the distance from i to j, in families such as t5.",
     "Vaswani et al. 2017, Attention is all you need; Vig 2019, arXiv 1906.05714 (neuron view)",
 )
+LINES = (
+    "Lines",
+    "A line from query i (left) to key j (right) is as strong as A[i, j] on the scale. Where\n"
+    "lines cross, the strongest is seen; without colour, a stronger one has more dots. None is\n"
+    "drawn at the scale's lowest step, nor below the threshold. Figures: what the query at the\n"
+    "cursor gives each key; ↑ and ↓ add up the keys out of sight, and the line there is as\n"
+    "strong as their largest weight. z: lines of the cursor's and marked rows; Z: of all rows.",
+    "after the head view of bertviz (Vig 2019, arXiv 1906.05714)",
+)
 TRUST = (
     "Trust",
     "exact: at load, a short prompt gave the same weights captured and by transformers' own\n"
@@ -69,7 +83,7 @@ def meanings(look: Look) -> list[tuple[str, str, str]]:
     """Title, formula and source of everything shown now."""
     stack = look.stack_info
     causal = stack is not None and stack.causal
-    grid = {"head": HEAD, "mean": MEAN, "all": ALL}.get(look.lens)
+    grid = {"head": HEAD, "mean": MEAN, "chosen": CHOSEN, "all": ALL}.get(look.lens)
     if grid is None:
         chosen = look.rollout
         title, formula, source = ROLLOUT
@@ -95,4 +109,6 @@ def meanings(look: Look) -> list[tuple[str, str, str]]:
         return [SCORE, grid, heads, scale, TRUST]
     if look.page == "text":
         return [TEXT, grid, heads, scale, TRUST]
+    if look.page == "lines":
+        return [LINES, HEAD if look.lens == "chosen" else grid, heads, scale, TRUST]
     return [grid, heads, scale, TRUST]

@@ -1,6 +1,6 @@
 """The ramps are exact xterm-256 colours that anybody can tell apart."""
 
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import pytest
 from rich.color import Color, ColorSystem
@@ -9,6 +9,8 @@ from textual.theme import Theme
 from attntui.render.ramps import (
     BACKGROUND,
     DIVERGING,
+    HUE_NAMES,
+    HUES,
     RAMPS,
     SIGNED_SHADES,
     Mode,
@@ -27,15 +29,25 @@ def in_256(number: int) -> int | None:
 
 @pytest.mark.parametrize("mode", MODES)
 def test_24_bit_and_256_colours_agree(mode: Mode) -> None:
-    for number in (BACKGROUND[mode], *RAMPS[mode], *DIVERGING[mode]):
+    hues = [number for hue in HUES[mode] for number in hue]
+    for number in (BACKGROUND[mode], *RAMPS[mode], *DIVERGING[mode], *hues):
         assert in_256(number) == number
 
 
 @pytest.mark.parametrize("mode", MODES)
 def test_steps_are_clearly_apart_in_lightness(mode: Mode) -> None:
     direction = 1 if mode == "dark" else -1
-    for before, after in pairwise(RAMPS[mode]):
-        assert direction * (lightness(after) - lightness(before)) >= 4
+    for ramp in (RAMPS[mode], *((BACKGROUND[mode], *hue) for hue in HUES[mode])):
+        for before, after in pairwise(ramp):
+            assert direction * (lightness(after) - lightness(before)) >= 4
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_hues_are_told_apart_where_they_are_strongest(mode: Mode) -> None:
+    """By 40 of the 255 steps of at least one of red, green and blue; and by where they stand."""
+    for one, other in combinations([rgb(hue[-1]) for hue in HUES[mode]], 2):
+        assert max(abs(a - b) for a, b in zip(one, other, strict=True)) >= 40
+    assert len(HUE_NAMES) == len(HUES[mode])
 
 
 @pytest.mark.parametrize("mode", MODES)

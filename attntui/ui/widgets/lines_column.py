@@ -8,14 +8,14 @@ SPACINGS = (3, 2, 1)
 
 @dataclass(frozen=True)
 class Column:
-    """`count` tokens down `room` lines.
+    """`tokens`, a range of positions, down `room` lines.
 
     Where `edged`, the first and the last line are left for what is out of sight; tokens out of
     sight stand on them. `top` is the first line of the list in sight. One line is left free before
     `gap`, where a second sentence begins.
     """
 
-    count: int = 0
+    tokens: range = range(0)
     room: int = 0
     spacing: int = 1
     edged: bool = False
@@ -25,7 +25,7 @@ class Column:
     @property
     def length(self) -> int:
         """Lines of the whole list."""
-        return self._place(self.count - 1) + 1 if self.count else 0
+        return self._place(self.tokens[-1]) + 1 if self.tokens else 0
 
     @property
     def window(self) -> int:
@@ -35,8 +35,19 @@ class Column:
     @property
     def seen(self) -> range:
         """The positions in sight."""
-        start, stop = self._at_or_after(self.top), self._at_or_after(self.top + self.window)
-        return range(min(start, self.count), min(stop, self.count))
+        stop = self.tokens.stop
+        first, end = self._at_or_after(self.top), self._at_or_after(self.top + self.window)
+        return range(min(first, stop), min(end, stop))
+
+    @property
+    def above(self) -> int:
+        """How many tokens are out of sight above."""
+        return self.seen.start - self.tokens.start
+
+    @property
+    def below(self) -> int:
+        """How many are below."""
+        return self.tokens.stop - self.seen.stop
 
     def line(self, position: int) -> int:
         """The line where a token stands; the first or last where it is out of sight."""
@@ -68,24 +79,27 @@ class Column:
 
     def _place(self, position: int) -> int:
         """The line of the list where a token stands."""
-        return position * self.spacing + (self.gap is not None and position >= self.gap)
+        is_second = self.gap is not None and position >= self.gap
+        return (position - self.tokens.start) * self.spacing + is_second
 
     def _at_or_after(self, line: int) -> int:
         """The first token that stands on this line of the list or below."""
-        position = max(0, -(-line // self.spacing))
+        start = self.tokens.start
+        position = start + max(0, -(-line // self.spacing))
         if self.gap is None or position < self.gap:
             return position
-        return max(self.gap, -(-(line - 1) // self.spacing))
+        return max(self.gap, start - (-(line - 1) // self.spacing))
 
 
 def side_by_side(
-    counts: tuple[int, int], gaps: tuple[int | None, int | None], room: int
+    sides: tuple[range, range], gaps: tuple[int | None, int | None], room: int
 ) -> tuple[Column, Column]:
-    """Queries and keys side by side over `room` lines, as far apart as still shows all of them."""
+    """Queries and keys over `room` lines, as far apart as still shows all of them."""
     for spacing in SPACINGS:
-        pair = [
-            Column(count, room, spacing, gap=gap) for count, gap in zip(counts, gaps, strict=True)
-        ]
-        if all(column.length <= room for column in pair):
-            return pair[0], pair[1]
-    return replace(pair[0], edged=True), replace(pair[1], edged=True)
+        left, right = (
+            Column(tokens, room, spacing, gap=gap if gap in tokens[1:] else None)
+            for tokens, gap in zip(sides, gaps, strict=True)
+        )
+        if left.length <= room and right.length <= room:
+            return left, right
+    return replace(left, edged=True), replace(right, edged=True)

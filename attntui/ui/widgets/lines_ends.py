@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from attntui.core.pairs import between, sentence_boundary
 from attntui.core.scale import brightness, levels
 from attntui.render.braille import Curve, Pen
 from attntui.ui.state import Look
 from attntui.ui.widgets.lines_column import Column
+from attntui.ui.widgets.lines_rows import listed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Ends:
-    """What each query gives in each view, as (views, queries, ends). The first end is all keys above
-    those in sight, the last one all keys below.
+    """What each query gives in each view, as (views, queries, ends).
+
+    The first end is all keys above those in sight, the last one all keys below.
 
     `weights` of those add up; they are NaN where the reading hides a key, or the sentences looked
     at leave it out. `levels` of those are of their strongest; below 1, no line is drawn.
@@ -37,17 +38,18 @@ class Ends:
         """The keys in sight that a line of this query goes to."""
         if query not in self.queries:
             return frozenset()
-        is_drawn = (self.levels[:, self.queries.index(query), 1:-1] > 0).any(0)
-        return frozenset(self.keys.start + at for at in is_drawn.nonzero()[0].tolist())
+        strongest = self.levels[:, self.queries.index(query), 1:-1].max(0).tolist()
+        return frozenset(key for key, level in zip(self.keys, strongest, strict=True) if level > 0)
 
     def curves(self, look: Look, left: Column, right: Column, pens: tuple[Pen, ...]) -> list[Curve]:
         """A curve for each line; several views that draw the same one take turns along it.
 
         Inks number (view, level) through. The cursor's lines lie over equally strong ones.
         """
-        is_drawn = (self.levels > 0).any(0)
+        import numpy as np
+
         curves = []
-        for row, end in zip(*(found.tolist() for found in is_drawn.nonzero()), strict=True):
+        for row, end in np.argwhere(self.levels.max(0) > 0).tolist():
             shown = self.levels[:, row, end].tolist()
             strongest, query = max(shown), self.queries[row]
             inks = (view * len(pens) + level for view, level in enumerate(shown) if level > 0)
@@ -100,10 +102,7 @@ def _allowed(look: Look, queries: tuple[int, ...]) -> np.ndarray:
     """(queries, keys) bool: what leads from the one sentence looked at to the other."""
     import numpy as np
 
-    keys = len(look.keys)
-    boundary = sentence_boundary(look.queries)
-    stack = look.stack_info
-    if boundary is None or stack is None or stack.queries != stack.keys:
-        return np.ones((len(queries), keys), dtype=bool)
-    rows = [between(look.between, boundary, (at, at + 1), (0, keys)) for at in queries]
-    return np.concatenate(rows)
+    sources, targets = listed(look)
+    is_key = np.zeros(len(look.keys), dtype=bool)
+    is_key[targets.start : targets.stop] = True
+    return np.array([query in sources for query in queries])[:, None] & is_key

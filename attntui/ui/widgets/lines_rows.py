@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from attntui.core.pairs import sentence_boundary
 from attntui.core.protocol import GetWindow, Head, View
 from attntui.ui.state import Look
 
@@ -27,6 +29,26 @@ def drawn_views(look: Look, most: int) -> tuple[View, ...]:
     is_extra = look.lens == "head" and here not in look.chosen
     heads = (*look.chosen, here) if is_extra else look.chosen
     return tuple(Head(look.stack, layer, head) for layer, head in heads[-most:])
+
+
+def listed(look: Look) -> tuple[range, range]:
+    """The queries and keys that are shown: of a pair, those of the sentences looked at."""
+    boundary, stack = sentence_boundary(look.queries), look.stack_info
+    queries, keys = range(len(look.queries)), range(len(look.keys))
+    if boundary is None or look.between == "all" or stack is None or stack.queries != stack.keys:
+        return queries, keys
+    sentences = {"A": queries[:boundary], "B": queries[boundary:]}
+    source, target = look.between.split("→")
+    return sentences[source], sentences[target]
+
+
+def within(look: Look) -> Look:
+    """The cursor on the nearest tokens that are shown."""
+    queries, keys = listed(look)
+    if not queries or not keys:
+        return look
+    query = min(max(look.query, queries[0]), queries[-1])
+    return replace(look, query=query, key=min(max(look.key, keys[0]), keys[-1]))
 
 
 def drawn_queries(look: Look, seen: range | None, views: int) -> tuple[int, ...]:

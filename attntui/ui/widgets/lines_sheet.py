@@ -94,13 +94,13 @@ class Sheet:
 
     def _beyond(self, line: int, column: Column, name: str) -> str:
         """What stands where no token does: how many are out of sight, or where a sentence ends."""
-        above, below = column.seen.start, column.count - column.seen.stop
         if line == column.gap_line():
             return f"{RULE * 2} B" if column is self.left else f"B {RULE * 2}"
         if line == 0 and column.edged:
-            return f"↑ {above} more" if above else "" if self.has_header else name
-        if line == column.room - 1 and column.edged and below:
-            return f"↓ {below} more"
+            heading = "" if self.has_header else name
+            return f"↑ {column.above} more" if column.above else heading
+        if line == column.room - 1 and column.below:
+            return f"↓ {column.below} more"
         return ""
 
     def _query(self, line: int) -> list[Segment]:
@@ -158,8 +158,8 @@ class Sheet:
 
 
 def figure(weight: float, width: int) -> str:
-    """A weight in its column, a dash where it is hidden, nothing where it rounds to nothing: `.413`,
-    or a block as high as the weight where the column is one wide."""
+    """A weight in its column, `.413`, or a block as high as it where the column is one wide; a
+    dash where it is hidden, nothing where it rounds to nothing."""
     if math.isnan(weight):
         return "–".rjust(width)
     if width == 1:

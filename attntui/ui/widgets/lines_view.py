@@ -11,11 +11,18 @@ from textual.strip import Strip
 from attntui.core.pairs import sentence_boundary
 from attntui.core.protocol import GetWindow, Reply, Request, View
 from attntui.ui import captions
-from attntui.ui.messages import CellPicked
+from attntui.ui.messages import CellPicked, LookPicked
 from attntui.ui.state import Look
 from attntui.ui.widgets.lines_column import Column, side_by_side
 from attntui.ui.widgets.lines_ends import Ends, ends
-from attntui.ui.widgets.lines_rows import HeldBlocks, blocks, drawn_queries, drawn_views
+from attntui.ui.widgets.lines_rows import (
+    HeldBlocks,
+    blocks,
+    drawn_queries,
+    drawn_views,
+    listed,
+    within,
+)
 from attntui.ui.widgets.lines_sheet import Sheet
 from attntui.ui.widgets.lines_widths import Widths, head_name, shared_out
 from attntui.ui.widgets.page import Page
@@ -55,8 +62,10 @@ class LinesView(Page):
         if before.run is not look.run or (before.stack, before.words) != (look.stack, look.words):
             self.rows = None
             self.lay_out()
-        elif len(self._wanted_views()) != len(self.views):
+        elif before.between != look.between or len(self._wanted_views()) != len(self.views):
             self.lay_out()
+            if before.between != look.between and before.page == self.id:
+                self.post_message(LookPicked(within(look)))
         else:
             self._follow(before)
             self.update()
@@ -74,12 +83,11 @@ class LinesView(Page):
     def lay_out(self) -> None:
         """The columns anew, level with each other, the query in sight."""
         look = self.look
-        counts = len(look.queries), len(look.keys)
         gaps = sentence_boundary(look.queries), sentence_boundary(look.keys)
-        left, right = side_by_side(counts, gaps, self.size.height - 1)
+        left, right = side_by_side(listed(look), gaps, max(0, self.size.height - 1))
         self.has_header = not left.edged or len(self._wanted_views()) > 1
         if not self.has_header:
-            left, right = side_by_side(counts, gaps, self.size.height)
+            left, right = side_by_side(listed(look), gaps, self.size.height)
         self.left = left.holding(look.query)
         self.right = right.scrolled(self.left.top)
         self.update()
@@ -101,6 +109,12 @@ class LinesView(Page):
         self.update()
         self.ask()
         return True
+
+    def move(self, look: Look, down: int, right: int) -> Look:
+        return within(super().move(look, down, right))
+
+    def edge(self, look: Look, down: int, right: int) -> Look:
+        return within(super().edge(look, down, right))
 
     def turn(self, look: Look, pages: int) -> Look:
         return self.move(look, pages * max(1, self.left.window // self.left.spacing - 1), 0)
@@ -150,13 +164,14 @@ class LinesView(Page):
 
     def _update_title(self) -> None:
         if self.views:
-            count, is_all = len(self.queries), set(self.left.seen) <= set(self.queries)
+            count = len(set(self.queries) & set(self.left.tokens))
+            is_all = self.is_all and set(self.left.seen) <= set(self.queries)
             width = self.size.width
             self.set_title(captions.lines_title(self.look, self.views, count, is_all, width))
 
     def notify_style_update(self) -> None:
+        self._strips = []  # made anew when painted: the styles of its parts are not there yet
         super().notify_style_update()
-        self.update()
 
     # The mouse.
 
@@ -185,6 +200,8 @@ class LinesView(Page):
     # Painting.
 
     def render_line(self, y: int) -> Strip:
+        if not self._strips:
+            self._strips = self._drawn()
         return self._strips[y] if y < len(self._strips) else self.strip_of([])
 
     def _repaint(self) -> None:

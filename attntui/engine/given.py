@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from attntui.core.axes import Layers, numbers, place, split
+from attntui.core.axes import MOST, Layers, numbers, place, split
 from attntui.core.errors import UserError
 from attntui.core.given import STACKS, TEXTS, Given, assemble
 from attntui.core.protocol import ModelInfo, SideInfo, Stack, Token, Trust, Word
@@ -100,7 +100,7 @@ def _check_room(archive: Archive, names: list[str], heads: list[int] | None) -> 
     """
     wanted = sum(archive.size(name) for name in TEXTS)
     for name in names:
-        spread = (heads[-1] + 1) / len(heads) if heads and name == "attention" else 1
+        spread = min(heads[-1] + 1, MOST) / len(heads) if heads and name == "attention" else 1
         wanted += math.ceil(4 * math.prod(archive.shapes[name]) * max(1, spread))
         if archive.dtypes[name] != "float32":  # both are held while one becomes the other
             wanted += archive.size(name)

@@ -6,7 +6,7 @@ from itertools import takewhile
 import torch
 
 from attntui.core.errors import UserError
-from attntui.core.protocol import PromptInput, Side, SideInfo, Stack, Token
+from attntui.core.protocol import SIDES, PromptInput, Side, SideInfo, Stack, Token
 from attntui.core.tokens import sanitise
 from attntui.engine import positions
 from attntui.engine.decoder import start_id
@@ -14,7 +14,6 @@ from attntui.engine.forward import CheckCancel, Report, forward, never, silent
 from attntui.engine.model import Encoded, LoadedModel
 from attntui.engine.patterns import Measured, measure
 from attntui.engine.pieces import special_ids, texts
-from attntui.engine.stacks import SIDES
 from attntui.engine.targets import separators, text_of
 from attntui.engine.tokenising import tokenise
 

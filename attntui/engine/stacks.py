@@ -13,8 +13,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from attntui.core.errors import UserError
-from attntui.core.protocol import SIDES as SIDES
-from attntui.core.protocol import LayerInfo, Stack, StackInfo
+from attntui.core.protocol import SIDES, LayerInfo, Stack, StackInfo
 from attntui.engine.capture import Call
 from attntui.engine.layers import DenseLayer, Layer, RecordedLayer
 from attntui.engine.model import has_decoder

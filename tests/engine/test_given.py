@@ -105,7 +105,7 @@ def test_it_says_that_nothing_was_compared(saved: Callable[..., Path]) -> None:
 
 def test_row_sums_and_leaks_are_measured(saved: Callable[..., Path]) -> None:
     causal = weights(3, 2, 5, 5, causal=True)
-    causal[2, 1, 2] = [0.2, 0.2, 0.2, 0.0, 0.3]  # sums to 0.9, looks two tokens ahead
+    causal[2, 1, 2] = [0.2, 0.2, 0.2, 0.3, 0.0]  # sums to 0.9, looks at the next token
     trust = Opened(saved(attention=causal, tokens=TOKENS)).run.trust
     assert trust.row_sum_error == pytest.approx(0.1, abs=1e-6)
     assert trust.leak == pytest.approx(0.3)
@@ -144,6 +144,13 @@ def test_a_part_of_the_heads_keeps_its_numbers(saved: Callable[..., Path]) -> No
     assert opened.run.trust.row_sum_error < 1e-6
     with pytest.raises(UserError, match="layer 4 has no attention"):
         opened.matrix(Head("self", 4, 1))
+
+
+def test_a_part_of_a_causal_model_is_causal(saved: Callable[..., Path]) -> None:
+    causal = weights(3, 2, 5, 5, causal=True)
+    opened = Opened(saved(attention=causal, tokens=TOKENS, heads=[0, 2]))
+    assert opened.run.stacks[0].causal
+    assert opened.run.trust.leak == 0
 
 
 def test_a_missing_head_has_no_statistic_and_no_largest(saved: Callable[..., Path]) -> None:
@@ -270,7 +277,7 @@ def test_a_damaged_file_is_a_sentence(saved: Callable[..., Path], tmp_path: Path
     data = bytearray(flipped.read_bytes())
     data[data.index(A.tobytes()[:64]) + 8] ^= 1
     flipped.write_bytes(data)
-    with pytest.raises(UserError, match="cannot be read.*Bad CRC"):
+    with pytest.raises(UserError, match=r"cannot be read.*Bad CRC"):
         Opened(flipped)
 
 

@@ -42,6 +42,7 @@ def loaded_by(program: str) -> set[str]:
     ("program", "absent"),
     [
         ("import attntui", (*HEAVY, *SCREEN, "numpy", "typer", "asyncio")),
+        ("import attntui; attntui.load, attntui.view, attntui.given", (*HEAVY, *SCREEN, "typer")),
         ("import attntui.cli", (*HEAVY, *SCREEN, "numpy", "typer", "asyncio")),
         (
             "from attntui.cli.run import run; run(['--help'])",
@@ -71,6 +72,7 @@ def test_nothing_is_loaded_before_it_is_needed(program: str, absent: tuple[str, 
         (("client",), (*HEAVY, *SCREEN, "typer")),
         (("render",), (*HEAVY, "textual", "typer")),
         (("ui",), (*HEAVY, "typer")),
+        (("api",), (*HEAVY, *SCREEN, "typer")),
         (("cli",), HEAVY),
     ],
 )

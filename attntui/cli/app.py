@@ -4,10 +4,10 @@ import sys
 from typing import Annotated, Literal
 
 import typer
-from typer import Option
+from typer import Argument, Option
 
 import attntui
-from attntui.cli.options import ModelChoice, PromptChoice, StackChoice, spread
+from attntui.cli.options import ModelChoice, PromptChoice, StackChoice, StartChoice, spread
 from attntui.core.errors import UserError
 
 # Plain help and plain errors: Rich's markup must never read a model's name or a prompt.
@@ -33,19 +33,7 @@ def screen(
     model: ModelChoice,
     prompt: PromptChoice,
     stack: StackChoice,
-    layer: Annotated[
-        int | None, Option(min=0, metavar="N", help="Start at this layer.", show_default=False)
-    ] = None,
-    head: Annotated[
-        int | None, Option(min=0, metavar="N", help="Start at this head.", show_default=False)
-    ] = None,
-    no_mouse: Annotated[
-        bool, Option("--no-mouse", help="Leave the mouse to the terminal; less traffic over SSH.")
-    ] = False,
-    style: Annotated[
-        Literal["auto", "shade"], Option(help="shade: grey levels as characters, no colours.")
-    ] = "auto",
-    theme: Annotated[Literal["auto", "dark", "light"], Option(help="Colours.")] = "auto",
+    start: StartChoice,
     resume: Annotated[
         bool,
         Option("--resume", help="Open where the last session left: model, prompt, head and view."),
@@ -62,13 +50,12 @@ def screen(
     if context.invoked_subcommand is not None:
         _refuse_options_before(context)
         return 0
-    from attntui.cli.screen import StartChoice, open_screen, resume_screen
+    from attntui.cli.screen import open_screen, resume_screen
 
-    start = StartChoice(layer, head, stack.stack, not no_mouse, style, theme)
     if resume:
         _refuse_beside(context, "--resume", ("model", "prompt", "prompt_file", "layer", "head"))
-        return resume_screen(start)
-    return open_screen(model, prompt, start)
+        return resume_screen(start, stack.stack)
+    return open_screen(model, prompt, start, stack.stack)
 
 
 def _given(context: typer.Context) -> list[str]:
@@ -165,6 +152,31 @@ def export(
         format_,
         force,
     )
+
+
+@app.command()
+@spread
+def view(
+    file: Annotated[
+        str,
+        Argument(
+            metavar="FILE",
+            help=".npz or .safetensors with attention and tokens.",
+            show_default=False,
+        ),
+    ],
+    stack: StackChoice,
+    start: StartChoice,
+) -> int:
+    """Open the screen on attention that was computed elsewhere.
+
+    FILE is what attntui export wrote, or holds attention (layers, heads, query, key) and tokens,
+    a text for each; encoder-decoders have encoder_attention, decoder_attention, cross_attention,
+    encoder_tokens and decoder_tokens. In .safetensors, tokens are a JSON list in the metadata.
+    """
+    from attntui.cli.screen import view_file
+
+    return view_file(file, start, stack.stack)
 
 
 @app.command()

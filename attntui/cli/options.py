@@ -139,6 +139,25 @@ class StackChoice:
         return self.attention
 
 
+@dataclass(frozen=True)
+class StartChoice:
+    """How the screen opens."""
+
+    layer: Annotated[
+        int | None, Option(min=0, metavar="N", help="Start at this layer.", show_default=False)
+    ] = None
+    head: Annotated[
+        int | None, Option(min=0, metavar="N", help="Start at this head.", show_default=False)
+    ] = None
+    no_mouse: Annotated[
+        bool, Option("--no-mouse", help="Leave the mouse to the terminal; less traffic over SSH.")
+    ] = False
+    style: Annotated[
+        Literal["auto", "shade"], Option(help="shade: grey levels as characters, no colours.")
+    ] = "auto"
+    theme: Annotated[Literal["auto", "dark", "light"], Option(help="Colours.")] = "auto"
+
+
 def spread(command: Callable[..., int]) -> Callable[..., int]:
     """`command` with each parameter that is a dataclass replaced by the dataclass's fields."""
     hints = get_type_hints(command, include_extras=True)

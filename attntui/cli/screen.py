@@ -1,30 +1,21 @@
 """Opening the screen, where there is a terminal to open it on."""
 
 import os
-import sys
-from dataclasses import asdict, dataclass
-from typing import Literal
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
 
 from attntui.cli.config import read_config
-from attntui.cli.options import ModelChoice, PromptChoice
+from attntui.cli.options import ModelChoice, PromptChoice, StartChoice
 from attntui.cli.prompts import STDIN
 from attntui.core.errors import UserError
 from attntui.core.protocol import Stack
+from attntui.ui.terminal import has_terminal
 
 
-@dataclass(frozen=True)
-class StartChoice:
-    """How the screen opens."""
-
-    layer: int | None = None
-    head: int | None = None
-    attention: Stack | None = None
-    mouse: bool = True
-    style: Literal["auto", "shade"] = "auto"
-    theme: Literal["auto", "dark", "light"] = "auto"
-
-
-def open_screen(model: ModelChoice, prompt: PromptChoice, choice: StartChoice) -> int:
+def open_screen(
+    model: ModelChoice, prompt: PromptChoice, choice: StartChoice, attention: Stack | None
+) -> int:
     """Run the screen; its exit status.
 
     Raises:
@@ -38,10 +29,10 @@ def open_screen(model: ModelChoice, prompt: PromptChoice, choice: StartChoice) -
     from attntui.ui.app import run_screen
     from attntui.ui.state import Start
 
-    return run_screen(options, text, Start(**asdict(choice), keys=_own_keys()))
+    return run_screen(options, text, Start(attention=attention, **_start(choice)))
 
 
-def resume_screen(choice: StartChoice) -> int:
+def resume_screen(choice: StartChoice, attention: Stack | None) -> int:
     """Run the screen where the last session left; its exit status.
 
     Raises:
@@ -55,8 +46,29 @@ def resume_screen(choice: StartChoice) -> int:
     place = Memory().place()
     if place is None:
         raise UserError("There is no session to resume: open one with attntui --model MODEL.")
-    start = Start(**asdict(choice), keys=_own_keys(), look=place.look)
+    start = Start(attention=attention, look=place.look, **_start(choice))
     return run_screen(place.options, place.prompt, start)
+
+
+def view_file(file: str, choice: StartChoice, attention: Stack | None) -> int:
+    """Run the screen on a file of attention; its exit status.
+
+    Raises:
+        UserError: there is no terminal, or the file cannot be shown.
+    """
+    if not Path(file).is_file():
+        raise UserError(f"There is no file {file}.")
+    _need_terminal()
+    from attntui.ui.app import run_file
+    from attntui.ui.state import Start
+
+    return run_file(file, Start(attention=attention, **_start(choice)))
+
+
+def _start(choice: StartChoice) -> dict[str, Any]:
+    """The fields of `Start` that all ways to the screen share."""
+    fields = asdict(choice)
+    return {"mouse": not fields.pop("no_mouse"), "keys": _own_keys(), **fields}
 
 
 def _own_keys() -> dict[str, str]:
@@ -73,8 +85,7 @@ def _own_keys() -> dict[str, str]:
 
 
 def _need_terminal() -> None:
-    # Textual reads keys from standard input and draws on standard error.
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+    if not has_terminal():
         raise UserError(
             "The screen needs a terminal; without one, attntui show prints attention as text and"
             " attntui export writes it to a file."

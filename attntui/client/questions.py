@@ -15,8 +15,10 @@ from attntui.core.protocol import (
     Loaded,
     ModelInfo,
     ModelOptions,
+    Open,
     Progress,
     PromptInput,
+    Reading,
     Reply,
     Request,
     RunInfo,
@@ -28,6 +30,7 @@ from attntui.core.protocol import (
 OnProgress = Callable[[Progress], None] | None
 Kind = TypeVar("Kind", bound=Reply)
 
+SHOWN = Reading()
 TILE = 2**22
 """Weights asked for at once (16 MiB): bounds memory on both sides of the pipe."""
 
@@ -54,6 +57,12 @@ async def load(engine: Engine, options: ModelOptions, progress: OnProgress = Non
     return reply.model
 
 
+async def open_file(engine: Engine, path: str, progress: OnProgress = None) -> ModelInfo:
+    """Open a file of attention in place of a model."""
+    reply, _ = await ask(engine, Open(path), Loaded, progress)
+    return reply.model
+
+
 async def trace(
     engine: Engine, run: int, prompt: PromptInput, progress: OnProgress = None
 ) -> RunInfo:
@@ -68,13 +77,14 @@ async def matrix_rows(
     view: View,
     shape: tuple[int, int],
     progress: OnProgress = None,
+    reading: Reading = SHOWN,
 ) -> AsyncIterator[tuple[int, np.ndarray]]:
     """A whole matrix of weights, `shape` (queries, keys), as (first row, rows) in order."""
     queries, keys = shape
     step = max(1, TILE // max(keys, 1))
     for start in range(0, queries, step):
         rows = (start, min(start + step, queries))
-        request = GetWindow(run, view, rows, (0, keys))
+        request = GetWindow(run, view, rows, (0, keys), reading=reading)
         _, arrays = await ask(engine, request, Arrays, progress)
         yield start, arrays[0]
 

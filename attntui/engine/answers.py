@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from attntui.core.errors import UserError
 from attntui.core.protocol import (
     Arrays,
     GetCellMap,
@@ -27,8 +28,12 @@ from attntui.engine.tops import tops
 Answer = tuple[Reply, list[np.ndarray]]
 
 
-def answer(loaded: LoadedModel, run: Run, request: Request, work: Work) -> Answer:
-    """
+NO_MODEL = "This attention was read from a file: there is no model to ask."
+
+
+def answer(loaded: LoadedModel | None, run: Run, request: Request, work: Work) -> Answer:
+    """`loaded` is None where the run was read from a file.
+
     Raises:
         UserError: the user can mend it.
         Cancelled: the call was given up.
@@ -56,16 +61,23 @@ def answer(loaded: LoadedModel, run: Run, request: Request, work: Work) -> Answe
         case GetScores(stack=stack, layer=layer):
             return take_apart(run.views.layer(stack, layer), request)
         case GetPredictions(position=position, count=count):
-            return predict.predictions(loaded, run, position, count), []
+            return predict.predictions(_needed(loaded), run, position, count), []
         case GetLogits(rows=(start, stop)):
-            return Arrays(run.number, ("logits",)), [predict.logits(loaded, run, start, stop)]
+            found = predict.logits(_needed(loaded), run, start, stop)
+            return Arrays(run.number, ("logits",)), [found]
     raise TypeError(f"no answer to {type(request).__name__}")
 
 
-def _statistics(loaded: LoadedModel, run: Run, request: GetStatistics, work: Work) -> Answer:
+def _needed(loaded: LoadedModel | None) -> LoadedModel:
+    if loaded is None:
+        raise UserError(NO_MODEL)
+    return loaded
+
+
+def _statistics(loaded: LoadedModel | None, run: Run, request: GetStatistics, work: Work) -> Answer:
     run.views.tower(request.stack)
     if request.basis == "calibration":
-        found = calibrated(loaded, request.stack, work.check_cancel, work.progress)
+        found = calibrated(_needed(loaded), request.stack, work.check_cancel, work.progress)
     else:
         found = run.measured(request.stack, work.check_cancel, work.progress)
     return Statistics(run.number, found.eligible), [found.scores]

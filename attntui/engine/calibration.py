@@ -6,7 +6,7 @@ from itertools import takewhile
 import torch
 
 from attntui.core.errors import UserError
-from attntui.core.protocol import PromptInput, Side, Stack
+from attntui.core.protocol import SIDES, PromptInput, Side, Stack
 from attntui.core.tokens import sanitise
 from attntui.engine import positions
 from attntui.engine.decoder import start_id
@@ -15,7 +15,6 @@ from attntui.engine.model import Encoded, LoadedModel
 from attntui.engine.patterns import Measured, measure
 from attntui.engine.pieces import special_ids
 from attntui.engine.sides import side
-from attntui.engine.stacks import SIDES
 from attntui.engine.targets import separators, text_of
 from attntui.engine.tokenising import Piece, tokenise
 

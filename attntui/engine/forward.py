@@ -10,11 +10,12 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from attntui.core.errors import UserError
+from attntui.core.protocol import SIDES
 from attntui.engine import eager
 from attntui.engine.capture import recording, storage_bytes
 from attntui.engine.layers import DenseLayer, RecordedLayer
 from attntui.engine.model import Encoded, LoadedModel
-from attntui.engine.stacks import SIDES, Tower, dense_towers, recorded_towers
+from attntui.engine.stacks import Tower, dense_towers, recorded_towers
 
 CheckCancel = Callable[[], None]
 Report = Callable[[str, int, int], None]

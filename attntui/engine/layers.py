@@ -115,7 +115,10 @@ class RecordedLayer:
 
 @dataclass(eq=False, repr=False)
 class DenseLayer:
-    """Weights as an eager model returned them: (heads, queries, keys)."""
+    """Weights as an eager model returned them, or a file gives them: (heads, queries, keys).
+
+    A head, a row or a cell that a file does not give is NaN.
+    """
 
     weights: Tensor
     kind: Literal["full", "sliding", "chunked"] = "full"
@@ -125,7 +128,7 @@ class DenseLayer:
     def __post_init__(self) -> None:
         heads, self.queries, self.keys = self.weights.shape
         self.info = LayerInfo(heads, self.kind, heads)
-        self.causal = self.keys > 1 and not bool(self.weights[:, 0, 1:].any())
+        self.causal = self.keys > 1 and not bool((self.weights[:, 0, 1:] > 0).any())
         self.device = self.weights.device
 
     def rows(self, start: int, stop: int, heads: slice | None = None) -> Tensor:
@@ -133,8 +136,8 @@ class DenseLayer:
         return self.weights[heads or slice(None), start:stop].float()
 
     def sinks(self, start: int, stop: int, heads: slice | None = None) -> Tensor | None:
-        """See `Layer`."""
-        return None
+        """See `Layer`. A learned sink has what the keys leave over."""
+        return 1 - self.rows(start, stop, heads).sum(-1) if self.learned_sink else None
 
     def allowed(self, start: int, stop: int) -> Tensor:
         """See `Layer`. The mask is not known: every key, or those up to the query where causal.

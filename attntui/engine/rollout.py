@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from attntui.core.errors import UserError
-from attntui.core.protocol import HeadFusion, Rollout
+from attntui.core.protocol import SIDES, HeadFusion, Rollout
 from attntui.engine.forward import CheckCancel, Report, never, silent
 from attntui.engine.layers import Layer, tiles
-from attntui.engine.stacks import SIDES, Tower
+from attntui.engine.stacks import Tower
 
 
 def rollout(

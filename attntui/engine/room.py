@@ -5,10 +5,10 @@ the model with it.
 """
 
 from attntui.core.errors import UserError
+from attntui.core.protocol import SIDES
 from attntui.engine import devices
 from attntui.engine.model import Encoded, LoadedModel
 from attntui.engine.refusals import size
-from attntui.engine.stacks import SIDES
 
 
 def check(loaded: LoadedModel, encoded: Encoded) -> None:

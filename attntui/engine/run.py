@@ -6,14 +6,14 @@ from time import perf_counter
 import numpy as np
 from torch import Tensor
 
-from attntui.core.protocol import Hidden, Reading, SideInfo, Stack, StackInfo, Trust, View
+from attntui.core.protocol import SIDES, Hidden, Reading, SideInfo, Stack, StackInfo, Trust, View
 from attntui.engine import hidden, room, targets, trust
 from attntui.engine.axis import axis
 from attntui.engine.forward import CheckCancel, Report, forward, held_bytes, never, silent
 from attntui.engine.model import Encoded, LoadedModel
 from attntui.engine.patterns import Measured, measure
 from attntui.engine.reading import Reader
-from attntui.engine.stacks import SIDES, Tower
+from attntui.engine.stacks import Tower
 from attntui.engine.views import Views
 
 

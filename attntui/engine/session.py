@@ -1,10 +1,23 @@
 """The state behind the pipe, one model and one run, and the answer to each request."""
 
+import torch
+
 from attntui.core.errors import UserError
-from attntui.core.protocol import Done, Load, Loaded, Request, RunInfo, Trace, Traced, Unload
-from attntui.engine import devices, encoding, loading, run
+from attntui.core.protocol import (
+    Done,
+    Load,
+    Loaded,
+    Open,
+    Request,
+    RunInfo,
+    Trace,
+    Traced,
+    Unload,
+)
+from attntui.engine import devices, encoding, given, loading, run
 from attntui.engine.answers import Answer, answer
 from attntui.engine.finite import all_finite
+from attntui.engine.given import GivenRun
 from attntui.engine.model import LoadedModel, Work
 from attntui.engine.run import Run
 
@@ -14,6 +27,8 @@ class Session:
 
     def __init__(self) -> None:
         self._model: LoadedModel | None = None
+        self._given: GivenRun | None = None
+        """A file of attention, in a model's place."""
         self._run: Run | None = None
 
     def answer(self, request: Request, work: Work) -> Answer:
@@ -25,13 +40,16 @@ class Session:
         match request:
             case Load():
                 return self._load(request, work)
+            case Open(path=path):
+                return self._open(path, work)
             case Unload():
                 self._forget()
                 return Done(), []
             case Trace():
                 return self._trace(request, work)
             case _:
-                return answer(self._held_model(), self._held_run(request), request, work)
+                loaded = None if self._given else self._held_model()
+                return answer(loaded, self._held_run(request), request, work)
 
     def recover(self) -> None:
         """Give back memory after a failure, once nothing refers to it."""
@@ -44,11 +62,21 @@ class Session:
         self._model, info = loading.load(plan, work)
         return Loaded(info), []
 
+    def _open(self, path: str, work: Work) -> Answer:
+        # Read before the old model goes: a mistyped name costs nothing.
+        found = given.read(path, work)
+        self._forget()
+        self._given = found
+        return Loaded(found.info), []
+
     def _forget(self) -> None:
-        self._model = self._run = None
+        self._model = self._given = self._run = None
         devices.release()
 
     def _trace(self, request: Trace, work: Work) -> Answer:
+        if self._given is not None:
+            self._run = self._given.run(request.run)
+            return Traced(_describe(given.DEVICE, self._run)), []
         loaded = self._held_model()
         encoded = encoding.encode(
             loaded, request.prompt, check_cancel=work.check_cancel, progress=work.progress
@@ -56,7 +84,7 @@ class Session:
         self._run = traced = run.trace(
             loaded, encoded, request.run, check_cancel=work.check_cancel, progress=work.progress
         )
-        return Traced(_describe(loaded, traced)), []
+        return Traced(_describe(loaded.device, traced)), []
 
     def _held_model(self) -> LoadedModel:
         if self._model is None:
@@ -70,7 +98,7 @@ class Session:
         return self._run
 
 
-def _describe(loaded: LoadedModel, traced: Run) -> RunInfo:
+def _describe(device: torch.device, traced: Run) -> RunInfo:
     notes = list(traced.encoded.notes)
     if traced.logits is not None and not all_finite(traced.logits):
         notes.append("The model's output holds NaN or infinity: its numbers cannot be trusted.")
@@ -81,7 +109,7 @@ def _describe(loaded: LoadedModel, traced: Run) -> RunInfo:
         trust=traced.trust,
         seconds=traced.seconds,
         recorded_bytes=traced.recorded_bytes,
-        device_bytes=devices.held(loaded.device),
+        device_bytes=devices.held(device),
         truncated=traced.encoded.truncated,
         notes=tuple(notes),
     )

@@ -14,17 +14,11 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from attntui.core.errors import UserError
-from attntui.core.protocol import LayerInfo, Side, Stack, StackInfo
+from attntui.core.protocol import SIDES, LayerInfo, Stack, StackInfo
 from attntui.engine.capture import Call
 from attntui.engine.layers import DenseLayer, Layer, RecordedLayer
 from attntui.engine.model import has_decoder
 
-SIDES: dict[Stack, tuple[Side, Side]] = {
-    "self": ("text", "text"),
-    "encoder": ("encoder", "encoder"),
-    "decoder": ("decoder", "decoder"),
-    "cross": ("decoder", "encoder"),
-}
 NO_ATTENTION = LayerInfo(0, "none", 0)
 _CROSS = re.compile(r"cross|encoder_attn|encdec", re.IGNORECASE)
 

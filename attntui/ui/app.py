@@ -13,6 +13,7 @@ from textual.app import App, SystemCommand
 from textual.screen import Screen
 
 from attntui.client.engine import Engine
+from attntui.core.errors import UserError
 from attntui.core.protocol import ModelOptions, PromptInput
 from attntui.core.tokens import sanitise_lines
 from attntui.render.palette import Palette
@@ -60,6 +61,8 @@ class AttnApp(App[int]):
         self.theme = (PLAIN if self.plain else DARK if mode == "dark" else LIGHT).name
         self.keys = remapped(start.keys)
         self._own_keys = start.keys
+        self.refusal = ""
+        """Why the file could not be opened, in a sentence; empty where it was."""
         self._main = MainScreen(options, prompt, start, engine or Engine())
 
     @property
@@ -95,6 +98,19 @@ class AttnApp(App[int]):
             return None
         self.theme = LIGHT.name if self.theme == DARK.name else DARK.name
         return self.theme
+
+
+def run_file(path: str, start: Start) -> int:
+    """Open the screen on a file of attention; the exit status.
+
+    Raises:
+        UserError: the file cannot be shown.
+    """
+    app = AttnApp(ModelOptions(model=""), None, replace(start, file=path))
+    app.run(mouse=start.mouse)
+    if app.refusal:
+        raise UserError(app.refusal)
+    return app.return_code or 0
 
 
 def no_colour() -> bool:

@@ -79,5 +79,12 @@ class Trouble(Message):
     sentence: str
 
 
+@dataclass
+class Refused(Message):
+    """A file of attention cannot be shown, so that there is nothing to stay for."""
+
+    sentence: str
+
+
 class Idle(Message):
     """Nothing is waited for any more."""

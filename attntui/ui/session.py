@@ -18,6 +18,7 @@ from attntui.core.protocol import (
     Loaded,
     ModelInfo,
     ModelOptions,
+    Open,
     Progress,
     PromptInput,
     Reply,
@@ -29,17 +30,19 @@ from attntui.core.protocol import (
 from attntui.core.tokens import sanitise
 from attntui.ui.examples import example_prompt
 from attntui.ui.memory import Past
-from attntui.ui.messages import Idle, ModelReady, RunReady, Trouble, Waiting
+from attntui.ui.messages import Idle, ModelReady, Refused, RunReady, Trouble, Waiting
 
 if TYPE_CHECKING:
     import numpy as np
 
 MAX_DEATHS = 3
+NO_PROMPT = PromptInput(text="")
+"""A file of attention has its one run, whatever the prompt."""
 
 
 @dataclass
 class Session:
-    """One engine, one model, one prompt.
+    """One engine, one model, one prompt; or a file of attention in place of both.
 
     Whatever happens is told by messages; nothing here raises but cancellation. `prompt` is what
     runs next, so it outlives the engine.
@@ -49,6 +52,7 @@ class Session:
     prompt: PromptInput | None
     post: Callable[[Message], object]
     engine: Engine
+    file: str | None = None
     model: ModelInfo | None = None
     busy: bool = False
     _cache: AnswerCache = field(default_factory=AnswerCache)
@@ -70,7 +74,7 @@ class Session:
 
     async def run(self, past: Past | None = None) -> None:
         """Do what is left to do until the prompt (`past`, or the one before) has run."""
-        if past is not None:
+        if past is not None and self.file is None:
             self.prompt = self.reading(past)
         self._turns += 1
         turn, self.busy = self._turns, True
@@ -104,7 +108,8 @@ class Session:
         except EngineGone as gone:
             return self._died(gone)
         except UserError as error:
-            self.post(Trouble(str(error)))
+            hopeless = self.file is not None and self.model is None
+            self.post(Refused(str(error)) if hopeless else Trouble(str(error)))
         except EngineFault as fault:
             self.post(Trouble(f"This is a fault of attntui: {sanitise(str(fault))} (L: log)"))
         return True
@@ -130,29 +135,35 @@ class Session:
     async def _load(self) -> None:
         if self.model is not None:
             return
-        self.post(Waiting(f"loading {sanitise(self.options.model)}"))
-        reply, _ = await self.engine.ask(Load(self.options), self._progress)
+        if self.file is not None:
+            request: Request = Open(self.file)
+            self.post(Waiting("reading the file"))
+        else:
+            request = Load(self.options)
+            self.post(Waiting(f"loading {sanitise(self.options.model)}"))
+        reply, _ = await self.engine.ask(request, self._progress)
         assert isinstance(reply, Loaded)
         self.model = reply.model
-        if self.prompt is None:
+        if self.prompt is None and self.file is None:
             self.prompt = example_prompt(self.options.model, reply.model)
         self.post(ModelReady(reply.model))
 
     async def switch(self, name: str) -> None:
         """Load another model and run the present prompt; the old one stays where that fails."""
-        before, held = self.options, self.model
+        before, held, file = self.options, self.model, self.file
         self.options = replace(before, model=name, revision=None)
-        self.model = None
+        self.model = self.file = None
         await self.run()
         if self.model is None and self.engine.alive:
-            self.options, self.model = before, held
+            self.options, self.model, self.file = before, held, file
 
     async def _trace(self) -> None:
-        if self.prompt is None:
+        prompt = self.prompt if self.file is None else NO_PROMPT
+        if prompt is None:
             return
         self.post(Waiting("running the prompt"))
         self._runs += 1
-        reply, _ = await self.engine.ask(Trace(self._runs, self.prompt), self._progress)
+        reply, _ = await self.engine.ask(Trace(self._runs, prompt), self._progress)
         assert isinstance(reply, Traced)
         self._deaths = 0
         self._cache.clear()

@@ -53,6 +53,8 @@ class Start:
     theme: Literal["auto", "dark", "light"] = "auto"
     keys: Mapping[str, str] = field(default_factory=dict)
     """The user's own keys, by the name of what they do."""
+    file: str | None = None
+    """A file of attention, opened in place of a model."""
     look: "Look | None" = None
     """Where the last session left, to be resumed."""
 

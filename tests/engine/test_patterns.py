@@ -9,14 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from attntui.core.protocol import STATISTICS, SideInfo, Stack, Token
+from attntui.core.protocol import SIDES, STATISTICS, SideInfo, Stack, Token
 from attntui.engine import layers, run
 from attntui.engine.capture import Call
 from attntui.engine.layers import DenseLayer, RecordedLayer
 from attntui.engine.masks import TensorMask
 from attntui.engine.model import Cancelled, Encoded
 from attntui.engine.patterns import Measured, measure
-from attntui.engine.stacks import SIDES, Tower
+from attntui.engine.stacks import Tower
 from attntui.engine.targets import Text
 from tests.engine import families
 

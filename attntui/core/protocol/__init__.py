@@ -22,6 +22,7 @@ from attntui.core.protocol.inputs import (
     PromptInput,
 )
 from attntui.core.protocol.looking import (
+    SIDES,
     STATISTICS,
     Basis,
     Chosen,
@@ -80,6 +81,7 @@ PROTOCOL_VERSION = 2
 
 __all__ = [
     "PROTOCOL_VERSION",
+    "SIDES",
     "STATISTICS",
     "Answer",
     "ArraySpec",

@@ -10,6 +10,14 @@ Stack = Literal["self", "encoder", "decoder", "cross"]
 Side = Literal["text", "encoder", "decoder"]
 """A row of tokens: `text` where a model reads only one."""
 
+SIDES: dict[Stack, tuple[Side, Side]] = {
+    "self": ("text", "text"),
+    "encoder": ("encoder", "encoder"),
+    "decoder": ("decoder", "decoder"),
+    "cross": ("decoder", "encoder"),
+}
+"""The sides that a stack's queries and keys are."""
+
 Pooling = Literal["max", "mean"]
 Direction = Literal["attends_to", "attended_by"]
 HeadFusion = Literal["mean", "max", "min"]

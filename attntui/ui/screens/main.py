@@ -67,7 +67,7 @@ class MainScreen(Looking, Prompting, Copying):
         self, options: ModelOptions, prompt: PromptInput | None, start: Start, engine: Engine
     ) -> None:
         super().__init__()
-        self.session = Session(options, prompt, self.post_message, engine)
+        self.session = Session(options, prompt, self.post_message, engine, start.file)
         self.memory = Memory()
         self.look = start.look or Look(
             stack=start.attention or "self", layer=start.layer or 0, head=start.head or 0
@@ -149,7 +149,8 @@ class MainScreen(Looking, Prompting, Copying):
     @on(ModelReady)
     def _model_ready(self, message: ModelReady) -> None:
         self.fill_boxes()
-        self.memory.add_model(self.session.options)
+        if self.session.file is None:
+            self.memory.add_model(self.session.options)
         for note in message.model.notes:
             self.say(note)
         first = self.look.model is None and self._start.look is None
@@ -162,7 +163,7 @@ class MainScreen(Looking, Prompting, Copying):
         """The head asked for on the command line, or the one a bundled model is known for."""
         start = self._start
         if start.layer is None and start.head is None:
-            layer, head = favourite_head(self.session.options.model)
+            layer, head = model.opens_at or favourite_head(self.session.options.model)
             self.look = replace(self.look, layer=layer, head=head)
             return
         found = self.look.settle()
@@ -173,14 +174,14 @@ class MainScreen(Looking, Prompting, Copying):
 
     @on(RunReady)
     def _run_ready(self, message: RunReady) -> None:
-        self.prompt_has_run()
+        self.prompt_has_run(message.run)
         for note in message.run.notes:
             self.say(note)
         if message.run.truncated:
             self.say(f"{message.run.truncated} tokens were cut off, as --truncate says.")
         if message.run.trust.why:
-            is_eager = self.look.model is not None and self.look.model.capture == "eager"
-            self.say(message.run.trust.why, severe=not is_eager)
+            captured = self.look.model is not None and self.look.model.capture == "interface"
+            self.say(message.run.trust.why, severe=captured)
         self._trouble = ""
         before = self.look
         resumed = before.run is None and self._start.look is not None

@@ -1,15 +1,19 @@
 """The prompt's boxes on the screen: what is typed, run, walked through and never lost."""
 
+from collections.abc import Sequence
+
 from textual import on
 from textual.screen import Screen
 from textual.timer import Timer
 
+from attntui.core.protocol import RunInfo, Token
 from attntui.ui.memory import Memory, Past, Place, past_of
-from attntui.ui.messages import PromptEdited, PromptLeft, PromptSubmitted, SecondWanted
+from attntui.ui.messages import PromptEdited, PromptLeft, PromptSubmitted, Refused, SecondWanted
 from attntui.ui.session import Session
 from attntui.ui.state import Look
 from attntui.ui.widgets.prompt_box import PromptBox, SecondBox
 
+READ_ONLY = "The text belongs to the file, and there is no model to read another."
 SAVE_AFTER = 0.5
 """Seconds from a change until the place is written: a lost connection loses no more."""
 
@@ -43,15 +47,18 @@ class Prompting(Screen[None]):
     def fill_boxes(self) -> None:
         """Show the prompt that runs next, where the user has typed nothing yet."""
         prompt = self.session.prompt
+        self.box.belong_to(self.session.file)
         self.query_one(SecondBox).set_title(
             "Decoder's text" if self.session.is_two_sided else "Second sentence"
         )
         if prompt is not None and not self.box.text:
             self.box.show_past(past_of(prompt))
 
-    def prompt_has_run(self) -> None:
-        """Keep the prompt that gave the present run."""
-        if self.session.prompt is not None:
+    def prompt_has_run(self, run: RunInfo) -> None:
+        """Keep the prompt that gave the present run; of a file show the text."""
+        if self.session.file is not None:
+            self.box.show_past(Past(*(text_of(side.tokens) for side in run.sides)))
+        elif self.session.prompt is not None:
             past = past_of(self.session.prompt)
             self.box.remember(past)
             self.memory.add_prompt(past)
@@ -76,9 +83,18 @@ class Prompting(Screen[None]):
         self._draft = self.box.draft
         self.save_soon()
 
+    @on(Refused)
+    def _refused(self, message: Refused) -> None:
+        """Leave, with the sentence for whoever opened the screen."""
+        self.app.refusal = message.sentence  # type: ignore[attr-defined]
+        self.app.exit()
+
     @on(PromptSubmitted)
     def _prompt_submitted(self) -> None:
-        self.work(self.box.typed)
+        if self.session.file is None:
+            self.work(self.box.typed)
+        else:
+            self.say(READ_ONLY)
         self.focus_page()
 
     @on(PromptLeft)
@@ -93,13 +109,25 @@ class Prompting(Screen[None]):
             self.action_edit_prompt()
 
     def action_edit_prompt(self) -> None:
-        self.set_focus(self.box)
+        if self.session.file is None:
+            self.set_focus(self.box)
+        else:
+            self.say(READ_ONLY)
 
     def action_edit_second(self) -> None:
         model = self.look.model
+        if self.session.file is not None:
+            self.say(READ_ONLY)
+            return
         if model is not None and not (model.has_segments or self.session.is_two_sided):
             self.say(f"{model.name} reads one text; BERT's kind reads two sentences.")
             return
         second = self.query_one(SecondBox)
         second.display = True
         self.set_focus(second)
+
+
+def text_of(tokens: Sequence[Token]) -> str:
+    """Tokens as a text: with spaces between where they bring none of their own."""
+    texts = [token.text for token in tokens]
+    return ("" if any(text.startswith(" ") for text in texts) else " ").join(texts)

@@ -32,6 +32,8 @@ def trust_words(trust: Trust, model: ModelInfo) -> tuple[str, str]:
     exact = "exact" if trust.exact else "not exact"
     if model.capture == "eager":
         exact = "eager, as the model gave it"
+    if model.capture == "given":
+        exact = "from a file, not compared"
     rows = (
         "rows sum to 1"
         if trust.row_sum_error < 1e-4

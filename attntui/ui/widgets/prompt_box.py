@@ -1,5 +1,6 @@
 """The boxes that a prompt is typed in. Enter runs it; the app makes pasted text safe first."""
 
+from pathlib import Path
 from typing import ClassVar
 
 from textual import events
@@ -7,7 +8,7 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.widgets import TextArea
 
-from attntui.core.tokens import sanitise_lines
+from attntui.core.tokens import sanitise, sanitise_lines
 from attntui.ui.memory import Past
 from attntui.ui.messages import PromptEdited, PromptLeft, PromptSubmitted, SecondWanted
 
@@ -123,6 +124,14 @@ class PromptBox(TextBox):
     def second(self) -> SecondBox:
         return self.screen.query_one(SecondBox)
 
+    def belong_to(self, file: str | None) -> None:
+        """Show the text of a file, which cannot be edited; or, with None, a prompt."""
+        if self.read_only and file is None:
+            self.show_past(Past(""))
+        self.read_only = self.second.read_only = file is not None
+        self._title = "Prompt" if file is None else f"Text · read from {sanitise(Path(file).name)}"
+        self.show_edited()
+
     @property
     def typed(self) -> Past:
         """What would run now, both boxes."""
@@ -155,7 +164,7 @@ class PromptBox(TextBox):
 
     def walk(self, step: int) -> bool:
         place = self._place + step
-        if not 0 <= place < len(self.past):
+        if self.read_only or not 0 <= place < len(self.past):
             return False
         self._place = place
         self.show_past(self.past[place])

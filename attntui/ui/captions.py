@@ -123,10 +123,12 @@ def view_name(view: View) -> str:
     return " · ".join(["Rollout", *options])
 
 
-def attends_title(look: Look, queries: tuple[int, ...]) -> str:
+def attends_title(look: Look, queries: tuple[int, ...], found: Top) -> str:
+    """Whose row is listed, and how much of it the reading hides: never in silence."""
+    hidden = "" if look.sinks == "show" else f"{found.hidden / len(queries):.0%} hidden · "
     if len(queries) > 1:
-        return f"{len(queries)} marked rows together attend to"
-    return f"{queries[0]} {quote(look.queries[queries[0]].text)} attends to"
+        return f"{hidden}{len(queries)} marked rows attend to"
+    return f"{hidden}{queries[0]} {quote(look.queries[queries[0]].text)} attends to"
 
 
 def attended_title(look: Look, keys: tuple[int, ...]) -> str:

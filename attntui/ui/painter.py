@@ -165,7 +165,7 @@ class Painter:
         if request.reading != self._look.reading:
             return
         entries, note = captions.top_entries(cast(Top, reply), self._look.keys)
-        title = captions.attends_title(self._look, request.positions)
+        title = captions.attends_title(self._look, request.positions, cast(Top, reply))
         self._list("attends").show_entries(title, entries, note)
 
     def _paint_attended(self, request: GetTop, reply: Reply, arrays: list[np.ndarray]) -> None:

@@ -9,7 +9,7 @@ from textual.binding import Binding
 from attntui.core.errors import UserError
 from attntui.core.tokens import sanitise
 
-Group = Literal["Page", "Cell", "Head", "Look", "Prompt", "Engine", "Program"]
+Group = Literal["View", "Cell", "Head", "Look", "Prompt", "Engine", "Program"]
 
 
 class Key(NamedTuple):
@@ -28,20 +28,20 @@ class Key(NamedTuple):
 
 
 KEYS: tuple[Key, ...] = (
-    Key("page.grid", "1", "1", "show_page('grid')", "Grid: all weights of a head", "Page", "grid"),
-    Key("page.lines", "2", "2", "show_page('lines')", "Lines between tokens", "Page", "lines"),
+    Key("page.grid", "1", "1", "show_page('grid')", "Grid: all weights of a head", "View", "grid"),
+    Key("page.lines", "2", "2", "show_page('lines')", "Lines between tokens", "View", "lines"),
     Key(
-        "page.text", "3", "3", "show_page('text')", "The text, shaded by attention", "Page", "text"
+        "page.text", "3", "3", "show_page('text')", "The text, shaded by attention", "View", "text"
     ),
-    Key("page.layer", "4", "4", "show_page('layer')", "All heads of a layer", "Page", "layer"),
-    Key("page.model", "5", "5", "show_page('model')", "All heads of all layers", "Page", "model"),
+    Key("page.layer", "4", "4", "show_page('layer')", "All heads of a layer", "View", "layer"),
+    Key("page.model", "5", "5", "show_page('model')", "All heads of all layers", "View", "model"),
     Key(
         "page.neuron",
         "6",
         "6",
         "show_page('neuron')",
         "One score taken apart: the dimensions of query and key",
-        "Page",
+        "View",
         "neuron",
     ),
     Key("cell.left", "left,h", "← h", "move_cell(0,-1)", "Move to the key on the left", "Cell"),

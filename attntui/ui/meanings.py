@@ -79,7 +79,30 @@ TRUST = (
 )
 
 
-def meanings(look: Look) -> list[tuple[str, str, str]]:
+WORDS = (
+    "Words",
+    "W[a, b] = mean, over the tokens i of word a, of the sum over the tokens j of word b of A[i, j]\n"
+    "Rows still sum to 1. Words are told from where tokens stand in the text.",
+    "Clark et al. 2019, What does BERT look at?, section 4.1",
+)
+HIDDEN = (
+    "Hidden keys",
+    "Special tokens, and sinks: keys to which all heads of all layers together give more than 0.3\n"
+    "of a query's weight on average, over the queries that see them (at least 4). The list of a row\n"
+    "says how much of it is hidden. “Rows scaled to 1” divides what is left by its sum.",
+    "Gu et al. 2024, arXiv 2410.10781, for the mark of 0.3; hiding is a way to look, no method",
+)
+PAIR = (
+    "From one sentence to the other",
+    "A is everything before the second sentence's first token, separators included; B is the rest.\n"
+    "Other cells are not drawn; no number changes.",
+    "as in bertviz's head view (Vig 2019)",
+)
+Meaning = tuple[str, str, str]
+"""Title, formula, source."""
+
+
+def meanings(look: Look) -> list[Meaning]:
     """Title, formula and source of everything shown now."""
     stack = look.stack_info
     causal = stack is not None and stack.causal
@@ -103,12 +126,22 @@ def meanings(look: Look) -> list[tuple[str, str, str]]:
     scale = (f"Scale: {look.scale}", DESCRIPTIONS[look.scale], "s changes it; no number changes")
     measure = MEASURES[look.map]
     heads = (f"Head map: {measure.name}", measure.formula, measure.source)
+    rest = [*readings(look), heads, scale, TRUST]
     if look.page in {"layer", "model"}:
-        return [HEAD, MAPS, heads, scale, TRUST]
-    if look.page == "neuron":
-        return [SCORE, grid, heads, scale, TRUST]
-    if look.page == "text":
-        return [TEXT, grid, heads, scale, TRUST]
-    if look.page == "lines":
-        return [LINES, HEAD if look.lens == "chosen" else grid, heads, scale, TRUST]
-    return [grid, heads, scale, TRUST]
+        return [HEAD, MAPS, *rest]
+    first = {"neuron": [SCORE], "text": [TEXT], "lines": [LINES]}.get(look.page, [])
+    if look.page == "lines" and look.lens == "chosen":
+        grid = HEAD
+    return [*first, grid, *rest]
+
+
+def readings(look: Look) -> list[Meaning]:
+    """How the matrix is read, where it is not shown as it is."""
+    found = []
+    if look.words:
+        found.append(WORDS)
+    if look.sinks != "show":
+        found.append(HIDDEN)
+    if look.between != "all":
+        found.append(PAIR)
+    return found

@@ -190,14 +190,14 @@ class KeyLine(Static):
     def _entries(self) -> list[tuple[str, str, str]]:
         """What is shown of a key, its word, its action; in order."""
         keys = cast("AttnApp", self.app).keys
-        pages = [key for key in keys if key.group == "Page"]
+        pages = [key for key in keys if key.group == "View"]
         tabs = [(key.show, key.footer, key.action) for key in pages]
         if self.size.width < 100:
             tabs = [(f"{pages[0].show}-{pages[-1].show}", "views", "")] if len(pages) > 1 else []
         moved = "map" if self.page in {"layer", "model"} else "cell"
         moves = [("←↑↓→", moved, ""), ("⇧ ←↑↓→", "head", "")]
         others = [
-            (key.show, key.footer, key.action) for key in keys if key.footer and key.group != "Page"
+            (key.show, key.footer, key.action) for key in keys if key.footer and key.group != "View"
         ]
         return [*tabs, *moves, *others]
 

@@ -81,20 +81,20 @@ TRUST = (
 
 WORDS = (
     "Words",
-    "W[a, b] = mean, over the tokens i of word a, of the sum over the tokens j of word b of A[i, j]\n"
+    "W[a, b] = mean over the tokens i of word a of the sum over the tokens j of word b of A[i, j]\n"
     "Rows still sum to 1. Words are told from where tokens stand in the text.",
     "Clark et al. 2019, What does BERT look at?, section 4.1",
 )
 HIDDEN = (
     "Hidden keys",
     "Special tokens, and sinks: keys to which all heads of all layers together give more than 0.3\n"
-    "of a query's weight on average, over the queries that see them (at least 4). The list of a row\n"
-    "says how much of it is hidden. “Rows scaled to 1” divides what is left by its sum.",
+    "of a query's weight on average, over the queries that see them (at least 4). The list of a\n"
+    "row says how much of it is hidden. “Rows scaled to 1” divides what is left by its sum.",
     "Gu et al. 2024, arXiv 2410.10781, for the mark of 0.3; hiding is a way to look, no method",
 )
 PAIR = (
     "From one sentence to the other",
-    "A is everything before the second sentence's first token, separators included; B is the rest.\n"
+    "A is everything before the second sentence's first token, separators included; B the rest.\n"
     "Other cells are not drawn; no number changes.",
     "as in bertviz's head view (Vig 2019)",
 )

@@ -18,7 +18,10 @@ LENGTHS = (1, 3, 2, 1, 1, 4)
 
 
 def traced(name: str) -> Run:
-    """A run of a family; the first, the last and the tenth token of each side are special."""
+    """A run of a family; the first, the last and the tenth token of each side are special.
+
+    So is the twentieth, which was typed, and so does not hide.
+    """
     loaded = families.build(name)
     prompt = families.prompt(loaded)
     return run.trace(loaded, Encoded(prompt.inputs, tuple(map(_with_words, prompt.sides))), 1)
@@ -28,7 +31,8 @@ def _with_words(side: SideInfo) -> SideInfo:
     count = len(side.tokens)
     special = {0, 10, count - 1}
     tokens = tuple(
-        Token(one.id, one.text, special=at in special) for at, one in enumerate(side.tokens)
+        Token(one.id, one.text, special=at in special | {20}, part=-1 if at in special else 0)
+        for at, one in enumerate(side.tokens)
     )
     starts, at = [], 0
     while at < count:
@@ -85,7 +89,7 @@ def sinks(run_: Run, stack: Stack, above: float) -> set[int]:
 def hiding(run_: Run, stack: Stack, words: bool, above: float) -> set[int]:
     """The positions that hide: those with a special token or a sink in them."""
     keys = run_.sides(stack)[1]
-    tokens = {at for at, token in enumerate(keys.tokens) if token.special}
+    tokens = {at for at, token in enumerate(keys.tokens) if token.special and token.part < 0}
     tokens |= sinks(run_, stack, above)
     return {at for at, span in enumerate(spans(keys, words)) if tokens & set(span)}
 

@@ -221,7 +221,7 @@ def test_what_hides_is_told(name: str, stack: Stack, words: bool) -> None:
     keys = traced(name).sides(stack)[1]
     holding = readings.spans(keys, words)
     special = [
-        at for at, span in enumerate(holding) if any(keys.tokens[one].special for one in span)
+        at for at, span in enumerate(holding) if any(keys.tokens[one].part < 0 for one in span)
     ]
     assert list(found.special) == special
     assert found.sinks and not set(found.sinks) & set(special)

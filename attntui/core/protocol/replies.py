@@ -52,7 +52,8 @@ class Statistics(Struct, frozen=True, tag="statistics-of-heads"):
 
 
 class Hidden(Struct, frozen=True, tag="hidden-keys"):
-    """Key positions that hide: special tokens, and attention sinks (those that are not special)."""
+    """Key positions that hide: special tokens that the tokenizer or a chat template added, and
+    attention sinks (those that are not special)."""
 
     run: int
     special: tuple[int, ...]

@@ -73,6 +73,12 @@ class Opener(Protocol):
     ) -> AbstractAsyncContextManager[Screen]: ...
 
 
+@pytest.fixture(autouse=True)
+def own_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one test leaves behind is not found by the next."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+
 @pytest.fixture
 def open_app() -> Opener:
     """Opens the app, and by default waits for its first picture."""

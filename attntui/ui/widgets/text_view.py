@@ -287,8 +287,7 @@ class TextView(Page):
             return self.style_of("cursor")
         is_shaded = block is layout.block(self.shaded) and bool(self._levels)
         level = self._levels[unit] if is_shaded else 0
-        token = look.units(block.axis)[unit]
-        faint = level < 0 or (level == 0 and (token.special or token.text.isspace()))
+        faint = level < 0 or (level == 0 and unit in block.signs)
         style = (
             self.style_of("faint" if faint else "text") if level < 1 else self.palette.ink(level)
         )

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 UNDERLINED = Style(underline=True)
 MARKED = Style(underline=True, bold=True)
+REVERSED = Style(reverse=True)
+DIM = Style(dim=True)
 
 
 class TextView(Page):
@@ -284,13 +286,17 @@ class TextView(Page):
             return self.style_of("text")
         look, layout = self.look, self._layout
         if block is layout.block(self.selecting) and unit == self._selected(look):
-            return self.style_of("cursor")
+            # Without colour, a cursor in colours would be lost.
+            bare = self.style_of("current") + REVERSED
+            return bare if self._has_shades else self.style_of("cursor")
         is_shaded = block is layout.block(self.shaded) and bool(self._levels)
         level = self._levels[unit] if is_shaded else 0
-        faint = level < 0 or (level == 0 and unit in block.signs)
-        style = (
-            self.style_of("faint" if faint else "text") if level < 1 else self.palette.ink(level)
-        )
+        if level > 0:
+            style = self.palette.ink(level)
+        elif level < 0 or unit in block.signs:
+            style = self.style_of("faint") + DIM if self._has_shades else self.style_of("faint")
+        else:
+            style = self.style_of("text")
         marks = look.marked_queries if self.direction == "attends_to" else look.marked_keys
         if unit in marks:
             return style + MARKED

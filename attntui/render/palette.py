@@ -49,6 +49,11 @@ class Palette:
     pens: tuple[Pen, ...]
     diverging: Diverging
 
+    @property
+    def has_glyphs(self) -> bool:
+        """Whether characters carry the value, as colour cannot."""
+        return self.glyphs[-1] != " "
+
     def ink(self, level: int) -> Style:
         """For text in a cell of this level, -1 being outside."""
         return self.inks[level] if level >= 0 else self.outside_ink

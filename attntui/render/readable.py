@@ -6,7 +6,6 @@ none and mark with `##` what goes on. Where offsets are known, they say what bel
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 from rich.cells import cell_len
 
@@ -34,12 +33,17 @@ class Piece:
 def readable(units: Sequence[Token | Word], tokens: Sequence[Token]) -> list[Piece]:
     """The pieces of a side's `units`, which are its `tokens` or words of them."""
     labels = _labels(units)
+    texts = [_text(unit, tokens) for unit in units]
     carry_spaces = any(token.text != token.text.strip(" ") for token in tokens)
-    gaps = ["", *(_gap(*pair, tokens, carry_spaces) for pair in pairwise(units))]
-    texts = whole_characters([_text(unit) for unit in units])
+    gaps = [""] * len(units)
+    for at in range(1, len(units)):
+        edges = texts[at - 1][-1:], texts[at][:1]
+        if not any(edge.isspace() for edge in edges):
+            ends = _tokens(units[at - 1], tokens)[-1], _tokens(units[at], tokens)[0]
+            gaps[at] = _gap(*ends, carry_spaces)
     return [
         Piece(text, gap, labels.get(at))
-        for at, (text, gap) in enumerate(zip(texts, gaps, strict=False))
+        for at, (text, gap) in enumerate(zip(whole_characters(texts), gaps, strict=True))
     ]
 
 
@@ -55,33 +59,32 @@ def _labels(units: Sequence[Token | Word]) -> dict[int, str]:
     return found or ({} if second is None else {0: "A", second: "B"})
 
 
-def _text(unit: Token | Word) -> str:
-    """The text without the mark that a word goes on, unless the offsets say that it is text."""
+def _text(unit: Token | Word, tokens: Sequence[Token]) -> str:
+    """A word with the spaces around it; a token without the mark that its word goes on, unless the
+    offsets say that it is text."""
+    if isinstance(unit, Word):
+        whole = "".join(token.text for token in _tokens(unit, tokens))
+        bare = whole.strip()
+        start = whole.find(bare)
+        return whole[:start] + unit.text + whole[start + len(bare) :] if bare else whole
     text = unit.text
-    if isinstance(unit, Word) or not text.startswith(CONTINUED) or text == CONTINUED:
-        return text
-    return text if unit.end - unit.start == len(text) else text.removeprefix(CONTINUED)
+    is_text = not _goes_on(unit) or unit.end - unit.start == len(text)
+    return text if is_text else text.removeprefix(CONTINUED)
 
 
-def _gap(
-    before: Token | Word, unit: Token | Word, tokens: Sequence[Token], carry_spaces: bool
-) -> str:
-    first, last = _first(unit, tokens), _last(before, tokens)
-    holds_space = before.text[-1:].isspace() or unit.text[:1].isspace()
-    if first.gap and not holds_space:
-        return first.gap.replace("\r", "")
-    if holds_space or (last.part == first.part and last.end >= 0 and first.start >= 0):
-        return ""
-    if before.special or unit.special:
+def _gap(before: Token, token: Token, carry_spaces: bool) -> str:
+    """What stands between two tokens of which neither holds a space there."""
+    if token.gap or (before.part == token.part and before.end >= 0 and token.start >= 0):
+        return token.gap.replace("\r", "")
+    if before.special or token.special:
         return " "
-    goes_on = unit.text.startswith(CONTINUED) and unit.text != CONTINUED
-    wide = cell_len(before.text[-1:]) == 2 or cell_len(unit.text[:1]) == 2
-    return "" if carry_spaces or goes_on or wide else " "
+    wide = cell_len(before.text[-1:]) == 2 or cell_len(token.text[:1]) == 2
+    return "" if carry_spaces or _goes_on(token) or wide else " "
 
 
-def _first(unit: Token | Word, tokens: Sequence[Token]) -> Token:
-    return tokens[unit.first] if isinstance(unit, Word) else unit
+def _goes_on(token: Token) -> bool:
+    return token.text.startswith(CONTINUED) and token.text != CONTINUED
 
 
-def _last(unit: Token | Word, tokens: Sequence[Token]) -> Token:
-    return tokens[unit.last] if isinstance(unit, Word) else unit
+def _tokens(unit: Token | Word, tokens: Sequence[Token]) -> Sequence[Token]:
+    return tokens[unit.first : unit.last + 1] if isinstance(unit, Word) else (unit,)

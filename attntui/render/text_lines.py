@@ -202,8 +202,10 @@ def shades(line: Line, levels: Sequence[int], palette: Palette) -> list[Segment]
     segments = []
     for span in line.spans:
         level = levels[span.unit] if span.unit != NO_UNIT else 0
-        glyph = palette.glyphs[level] if level > 0 else " "
-        segments.append(Segment(glyph * span.width, palette.styles[max(level, 0)]))
+        if level > 0:
+            segments.append(Segment(palette.glyphs[level] * span.width, palette.styles[level]))
+        else:
+            segments.append(Segment(" " * span.width, palette.outside))
     return segments
 
 

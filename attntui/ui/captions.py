@@ -1,5 +1,7 @@
 """Titles and lines in words, every token in them made safe."""
 
+from rich.cells import cell_len
+
 from attntui.core.protocol import (
     Chosen,
     Direction,
@@ -70,18 +72,24 @@ def text_title(window: GetWindow, direction: Direction, width: int, look: Look) 
         what = f"what {quote(look.queries[window.rows[0]].text)} attends to"
     else:
         what = f"what attends to {quote(look.keys[window.keys[0]].text)}"
-    title = " · ".join([STACKS[window.view.stack] + view_name(window.view), what, *readings(look)])
-    long = f"{title} (Enter turns it round)"
-    return long if len(long) + 4 <= width else title
+    short = " · ".join([what, *readings(look)])
+    title = f"{STACKS[window.view.stack]}{view_name(window.view)} · {short}"
+    return _fitting(width, f"{title} (Enter turns it round)", title, short)
 
 
-def score_title(asked: GetScores, key: int, look: Look) -> str:
+def score_title(asked: GetScores, key: int, width: int, look: Look) -> str:
     """Whose score is taken apart."""
     sides = look.side("queries"), look.side("keys")
     assert sides[0] is not None and sides[1] is not None
     query, other = sides[0].tokens[asked.query], sides[1].tokens[key]
     name = STACKS[asked.stack] + view_name(Head(asked.stack, asked.layer, asked.head))
-    return f"{name} · the score that {quote(query.text)} gives {quote(other.text)}"
+    what = f"score that {quote(query.text)} gives {quote(other.text)}"
+    return _fitting(width, f"{name} · the {what}", what)
+
+
+def _fitting(width: int, *titles: str) -> str:
+    """The first of the titles that fits above a pane of a width, else the last."""
+    return next((title for title in titles if cell_len(title) + 4 <= width), titles[-1])
 
 
 def readings(look: Look) -> list[str]:

@@ -118,6 +118,9 @@ def test_spaces_come_from_offsets_or_from_the_tokens_themselves() -> None:
     assert read([piece("a", 0, 1), piece("##b", 1, 4)]) == "a##b"
     words = [Word("playing", 1, 2), Word("dog", 3, 3), Word(".", 4, 4)]
     assert read(words, pieces) == "playing dog."
+    halves = [piece(text, -1, -1) for text in ("play", "ing", " d", "og ", "⟨E7⟩", "⟨8C AB⟩")]
+    words = [Word("playing", 0, 1), Word("dog", 2, 3), Word("猫", 4, 5)]
+    assert read(words, halves) == "playing dog 猫"
 
 
 def test_without_offsets_marks_and_spaces_are_what_is_left() -> None:

@@ -111,7 +111,7 @@ async def test_the_other_keys_stand_beside_it(open_app: Opener) -> None:
         await screen.settled()
         assert main.look.key == 4
         await screen.press("end")
-        assert "masked: the query cannot look at this key" in screen.text
+        assert "masked: the query cannot see it" in screen.text
         await screen.press("home", "m", "w")
         assert "One head: a mean has no q and k." in screen.text
         assert "of each word the last" in screen.text

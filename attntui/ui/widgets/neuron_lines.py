@@ -61,7 +61,7 @@ def sum_lines(parts: ScoreParts, key: int, canvas: Canvas) -> list[Line]:
         ]
     )
     if math.isinf(parts.score(key)):
-        pieces.append([Segment("masked: the query cannot look at this key", pen("current"))])
+        pieces.append([Segment("masked: the query cannot see it", pen("current"))])
     else:
         weight = Segment(f"{parts.weight(key):.4f}", pen("current"))
         pieces.append([Segment("softmax: weight ", pen("text")), weight])
@@ -84,14 +84,15 @@ def columns(line: Line) -> int:
     return sum(cell_len(segment.text) for segment in line)
 
 
-def legend(parts: ScoreParts, key: int, canvas: Canvas) -> Line:
-    """The ramp, and the value that each row has at full shade."""
+def legend(parts: ScoreParts, key: int, canvas: Canvas) -> list[Line]:
+    """The ramp, and the largest of each row, which has the full shade."""
     rows = {"q": parts.query, "k": parts.key(key), "q × k": parts.products(key)}
-    full = ", ".join(f"{name} {float(abs(row).max()):.3g}" for name, row in rows.items())
+    largest = ", ".join(f"{name} {float(abs(row).max()):.3g}" for name, row in rows.items())
     reach = canvas.diverging.reach
     ramp = signed_segments(range(-reach, reach + 1), canvas.diverging, 1)
     faint = canvas.pen("faint")
-    return [Segment("- ", faint), *ramp, Segment(f" +   full shade: {full}", faint)]
+    scale = [Segment("- ", faint), *ramp, Segment(" +   ", faint)]
+    return folded([scale, [Segment(f"largest {largest}", faint)]], canvas.width)
 
 
 def dimension_lines(

@@ -21,14 +21,22 @@ from attntui.ui.widgets.neuron_lines import (
 )
 from attntui.ui.widgets.score_parts import ScoreParts
 
-ROOMY = 20
-"""From so many lines on, blank ones stand between the sections."""
 LISTED = 5
-"""Lines that the lists have at least."""
+"""Lines that a list has at least."""
+ROOMY = 2 * LISTED + 2
+"""With so many lines left for the lists, blank ones stand between the sections."""
 BESIDE = 20
 """Columns that the list of keys needs beside the other list."""
-IN_ORDER = "dimensions in order · Enter sorts them by what they add"
-BY_SIZE = "dimensions by what they add · Enter puts them in order"
+NOTE_WIDTH = 55
+"""Below it, the second of two notes."""
+IN_ORDER = (
+    "dimensions in order · Enter sorts them by what they add",
+    "in order · Enter: by what they add",
+)
+BY_SIZE = (
+    "dimensions by what they add · Enter puts them in order",
+    "by what they add · Enter: in order",
+)
 
 
 @dataclass(frozen=True)
@@ -44,23 +52,21 @@ def draw(parts: ScoreParts, key: int, look: Look, by_size: bool, canvas: Canvas)
     """All of the page for one key; `by_size` sorts the dimensions by what they add."""
     import numpy as np
 
-    gap: list[Line] = [[]] if canvas.height >= ROOMY else []
     products = parts.products(key)
     order = np.argsort(-products, kind="stable") if by_size else np.arange(len(products))
-    note = Segment(BY_SIZE if by_size else IN_ORDER, canvas.pen("faint"))
-    lines = [
-        *_notes(look, canvas),
-        *sum_lines(parts, key, canvas),
-        *gap,
-        legend(parts, key, canvas),
-        [note],
+    note = (BY_SIZE if by_size else IN_ORDER)[canvas.width < NOTE_WIDTH]
+    sums = [*_notes(look, canvas), *sum_lines(parts, key, canvas)]
+    dimensions = [
+        *legend(parts, key, canvas),
+        [Segment(note, canvas.pen("faint"))],
         *dimension_lines(parts, key, order, look.scale, canvas),
-        *gap,
     ]
+    left = canvas.height - len(sums) - len(dimensions)
+    gap: list[Line] = [[]] if left >= ROOMY else []
     side = look.side("keys")
     assert side is not None
     labels = [token.text for token in side.tokens[slice(*parts.request.keys)]]
-    return _with_lists(lines, parts, key, labels, canvas)
+    return _with_lists([*sums, *gap, *dimensions, *gap], parts, key, labels, canvas)
 
 
 def _notes(look: Look, canvas: Canvas) -> list[Line]:
@@ -82,6 +88,9 @@ def _with_lists(
     largest = largest_lines(parts, key, count, canvas)
     left = max(map(columns, largest)) + 2
     is_beside = canvas.width - left >= BESIDE
+    if not is_beside:
+        count = max(LISTED, count // 2)
+        largest = largest_lines(parts, key, count, canvas)
     room = canvas.width - left if is_beside else canvas.width
     keys = key_lines(parts, key, labels, count - 1, room, canvas.pen)
     listed: list[Line] = [[Segment("keys: score, weight", canvas.pen("faint"))], *keys.values()]

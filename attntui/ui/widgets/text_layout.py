@@ -1,12 +1,13 @@
 """The text of one side in lines, and the way that arrows take through it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from rich.cells import cell_len
 
 from attntui.render.readable import Piece, readable
 from attntui.render.text_lines import NO_UNIT, Line, wrap
-from attntui.ui.state import Axis, Look
+from attntui.ui.state import Axis, Look, Unit
 
 MARGIN_LIMIT = 11
 """Columns of the margin at most: "assistant" and a space fit."""
@@ -21,6 +22,8 @@ class TextBlock:
     lines: list[Line]
     places: dict[int, tuple[int, int]]
     """Of each unit, the line here and the column where it begins."""
+    signs: frozenset[int]
+    """Units that are not what was written: special tokens, line feeds, a chat template's words."""
 
     def vertical(self, unit: int, step: int, column: int) -> int:
         """The unit `step` lines below (above: negative) at a column, or the last on the way."""
@@ -78,7 +81,7 @@ def lay_out(look: Look, width: int) -> TextLayout:
     top = 0
     for axis, pieces in texts.items():
         lines = wrap(pieces, width - margin)
-        blocks.append(TextBlock(axis, top, lines, _places(lines)))
+        blocks.append(TextBlock(axis, top, lines, _places(lines), _signs(look.units(axis))))
         top += len(lines) + 1
     return TextLayout(margin, tuple(blocks))
 
@@ -90,6 +93,15 @@ def _pieces(look: Look, axis: Axis, named: bool) -> list[Piece]:
     if named and pieces[0].label is None:
         pieces[0] = replace(pieces[0], label=side.name)
     return pieces
+
+
+def _signs(units: Sequence[Unit]) -> frozenset[int]:
+    is_chat = any(unit.role for unit in units)
+    return frozenset(
+        at
+        for at, unit in enumerate(units)
+        if unit.special or unit.text.isspace() or (is_chat and not unit.role)
+    )
 
 
 def _places(lines: list[Line]) -> dict[int, tuple[int, int]]:

@@ -7,28 +7,23 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import msgspec
-from rich.segment import Segment
-from rich.style import Style
 from textual import events
 from textual.geometry import Size
 from textual.strip import Strip
 
 from attntui.core.pairs import sentence_boundary
 from attntui.core.protocol import Direction, GetWindow, Reply, Request
-from attntui.render.labels import fit
-from attntui.render.text_lines import NO_UNIT, Line, figures, shades
+from attntui.render.text_lines import NO_UNIT
 from attntui.ui import captions
 from attntui.ui.messages import CellPicked
 from attntui.ui.state import Axis, Look
 from attntui.ui.widgets.grid_window import GridWindow
 from attntui.ui.widgets.page import Page
-from attntui.ui.widgets.text_layout import TextBlock, TextLayout, lay_out
+from attntui.ui.widgets.text_drawing import TextDrawing
+from attntui.ui.widgets.text_layout import TextLayout, lay_out
 
 if TYPE_CHECKING:
     import numpy as np
-
-UNDERLINED = Style(underline=True)
-MARKED = Style(underline=True, bold=True)
 
 
 class TextView(Page):
@@ -40,6 +35,7 @@ class TextView(Page):
         self.window: GridWindow | None = None
         self._largest: GridWindow | None = None
         self._levels: list[int] = []
+        self._weights: list[float] = []
         self._layout = TextLayout()
         self._has_figures = False
         self._kept = (NO_UNIT, 0)
@@ -90,7 +86,7 @@ class TextView(Page):
     def _update_levels(self) -> None:
         window, look = self.window, self.look
         if window is None:
-            self._levels = []
+            self._levels, self._weights = [], []
             return
         stack = look.stack_info
         boundary = None if self._is_cross else sentence_boundary(look.queries)
@@ -103,6 +99,7 @@ class TextView(Page):
             None if boundary is None else (look.between, boundary),
         )
         self._levels = shown.ravel().tolist()
+        self._weights = window.weights.ravel().tolist()
 
     def notify_style_update(self) -> None:
         self._update_levels()
@@ -157,14 +154,9 @@ class TextView(Page):
     # Geometry: a line of text takes a row of the page, and one each for its shades and figures.
 
     @property
-    def _has_shades(self) -> bool:
-        """Whether shades stand under the text: where colour cannot carry the value."""
-        return self.palette.glyphs[-1] != " "
-
-    @property
     def rows(self) -> int:
         """Rows of the page that a line of text takes."""
-        return 1 + self._has_shades + self._has_figures
+        return 1 + self.palette.has_glyphs + self._has_figures
 
     def lay_out(self) -> None:
         """Lines anew, after new tokens or a resize."""
@@ -256,47 +248,24 @@ class TextView(Page):
     # Painting.
 
     def render_line(self, y: int) -> Strip:
-        number, part = divmod(y + self.scroll_offset.y, self.rows)
+        number, part = divmod(y + int(self.scroll_offset.y), self.rows)
         found = self._layout.line_at(number)
-        if found is None:
-            return self.strip_of([])
-        block, line = found
-        margin = Segment(" " * self._layout.margin, self.style_of("text"))
-        if part == 0:
-            return self.strip_of(self._text(block, line))
-        if not self._levels or self._layout.block(self.shaded) is not block:
-            return self.strip_of([])
-        if part == 1 and self._has_shades:
-            return self.strip_of([margin, *shades(line, self._levels, self.palette)])
-        assert self.window is not None
-        weights = self.window.weights.ravel().tolist()
-        return self.strip_of([margin, *figures(line, weights, self.style_of("faint"))])
+        return self.strip_of([] if found is None else self._drawing.row(*found, part))
 
-    def _text(self, block: TextBlock, line: Line) -> list[Segment]:
-        label = fit(line.label, self._layout.margin)
-        segments = [Segment(label, self.style_of("strong"))]
-        for span in line.spans:
-            segments.append(Segment(span.text, self._style(block, span.unit)))
-        return segments
-
-    def _style(self, block: TextBlock, unit: int) -> Style:
-        if unit == NO_UNIT:
-            return self.style_of("text")
-        look, layout = self.look, self._layout
-        if block is layout.block(self.selecting) and unit == self._selected(look):
-            return self.style_of("cursor")
-        is_shaded = block is layout.block(self.shaded) and bool(self._levels)
-        level = self._levels[unit] if is_shaded else 0
-        token = look.units(block.axis)[unit]
-        faint = level < 0 or (level == 0 and (token.special or token.text.isspace()))
-        style = (
-            self.style_of("faint" if faint else "text") if level < 1 else self.palette.ink(level)
+    @property
+    def _drawing(self) -> TextDrawing:
+        return TextDrawing(
+            self.look,
+            self._layout,
+            self._layout.block(self.selecting),
+            self._layout.block(self.shaded),
+            self._selected(self.look),
+            self.direction,
+            self._levels,
+            self._weights,
+            self.palette,
+            self.style_of,
         )
-        marks = look.marked_queries if self.direction == "attends_to" else look.marked_keys
-        if unit in marks:
-            return style + MARKED
-        other = look.key if self.direction == "attends_to" else look.query
-        return style + UNDERLINED if is_shaded and unit == other else style
 
 
 def _drawn(look: Look) -> tuple[object, ...]:

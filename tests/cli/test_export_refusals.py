@@ -21,9 +21,9 @@ def sentence(done) -> str:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ("-o a.txt", "a.txt has no known suffix: export writes .npz, .json and .csv"),
+        ("-o a.txt", "a.txt has no known suffix: export writes .npz, .safetensors, .json, .csv, .svg, .png and .html"),
         ("-o a", "no known suffix"),
-        ("-o -", "add --format json or --format csv"),
+        ("-o -", "add --format, such as --format csv"),
         ("-o - --format npz", "cannot go to standard output"),
         ("-o there.npz", "there.npz exists; use --force"),
         ("-o nowhere/a.npz", "There is no folder"),
@@ -172,7 +172,8 @@ def test_a_full_disk_is_a_sentence_and_leaves_nothing(faked, tmp_path: Path) -> 
 
 def test_a_full_disk_behind_standard_output_is_a_sentence_too(faked, tmp_path: Path) -> None:
     with open("/dev/full", "w") as full:  # noqa: PTH123
-        done = faked(*"export -m fake -p tokens -o - --format csv".split(), stdout=full)
+        line = ["export", "-m", "fake", "-p", "tokens 99", "-o", "-", "--format", "csv"]
+        done = faked(*line, stdout=full)
     assert done.returncode == 2
     assert done.stderr == "attntui: Standard output cannot be written: No space left on device.\n"
 

@@ -153,7 +153,7 @@ def window(call: int, request: GetWindow) -> None:
     keys = np.arange(*request.keys)[None]
     weights = layer * 1000 + head * 100 + queries * 10 + keys
     time.sleep(float(os.environ.get("FAKE_WINDOW_SECONDS", "0")))
-    send(call, Arrays(request.run), weights.astype(np.float32))
+    send(call, Arrays(request.run, ("weights",)), weights.astype(np.float32))
 
 
 def answer(call: Call) -> None:

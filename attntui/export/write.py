@@ -15,6 +15,10 @@ from attntui.core.errors import UserError
 STDOUT = "-"
 
 
+class FileExists(UserError):
+    """A file is there already, and nobody said that it may be replaced."""
+
+
 @contextmanager
 def whole_file(target: str, force: bool) -> Iterator[BinaryIO]:
     """A stream whose bytes become the file `target` when the block ends without an error.
@@ -23,7 +27,8 @@ def whole_file(target: str, force: bool) -> Iterator[BinaryIO]:
     written to is found before any work is done. `-` is standard output, which holds what it got.
 
     Raises:
-        UserError: the file exists and `force` is not given, or it cannot be written.
+        FileExists: the file exists and `force` is not given.
+        UserError: it cannot be written.
     """
     if target == STDOUT:
         yield sys.stdout.buffer
@@ -62,4 +67,4 @@ def _check_target(path: Path, force: bool) -> None:
     if not stat.S_ISREG(mode):
         raise UserError(f"{path} is not a regular file; for a pipe use -o - with --format.")
     if not force:
-        raise UserError(f"{path} exists; use --force to replace it.")
+        raise FileExists(f"{path} exists; use --force to replace it.")

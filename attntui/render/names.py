@@ -1,0 +1,61 @@
+"""Views and readings in words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attntui.core.protocol import Chosen, Head, Mean, Reading, Stack, View
+
+if TYPE_CHECKING:
+    import numpy as np
+
+STACKS: dict[Stack, str] = {
+    "self": "",
+    "encoder": "Encoder ",
+    "decoder": "Decoder ",
+    "cross": "Cross ",
+}
+
+
+def view_name(view: View) -> str:
+    """`Layer 5 Head 1`, `Cross Layer 0 · mean over heads`, `Rollout · residual 0.5`."""
+    return STACKS[view.stack] + _name(view)
+
+
+def _name(view: View) -> str:
+    if isinstance(view, Head):
+        return f"Layer {view.layer} Head {view.head}"
+    if isinstance(view, Mean):
+        return (
+            "Mean over all layers and heads"
+            if view.layer is None
+            else f"Layer {view.layer} · mean over heads"
+        )
+    if isinstance(view, Chosen):
+        named = ", ".join(f"{layer}.{head}" for layer, head in view.heads)
+        return f"Mean over heads {named}"
+    options = [f"residual {view.residual:g}"]
+    if view.start_layer:
+        options.append(f"from layer {view.start_layer}")
+    if view.head_fusion != "mean":
+        options.append(f"{view.head_fusion} of heads")
+    if view.discard_ratio:
+        options.append(f"discard {view.discard_ratio:g} (vit-explain's)")
+    return " · ".join(["Rollout", *options])
+
+
+def reading_name(reading: Reading) -> list[str]:
+    """What a reading does, in parts of a title; nothing where it changes nothing."""
+    parts = ["words"] if reading.words else []
+    if reading.sinks == "hide":
+        parts.append("special tokens and sinks hidden")
+    if reading.sinks == "renormalise":
+        parts.append("special tokens and sinks hidden, the rest scaled up to 1")
+    return parts
+
+
+def hidden_name(hidden: np.ndarray | None) -> str:
+    """How much is hidden from the rows (rows) of a matrix, for the end of its title."""
+    if hidden is None or not hidden.size:
+        return ""
+    return f" · {float(hidden.mean()):.0%} of the weight hidden"

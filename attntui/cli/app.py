@@ -98,6 +98,81 @@ def _refuse_options_before(context: typer.Context) -> None:
 
 @app.command()
 @spread
+def show(
+    model: ModelChoice,
+    prompt: PromptChoice,
+    stack: StackChoice,
+    view: ViewChoice,
+    reading: ReadingChoice,
+    layer: Annotated[
+        int | None, Option(min=0, metavar="N", help="The layer.", show_default=False)
+    ] = None,
+    head: Annotated[
+        int | None, Option(min=0, metavar="N", help="The head.", show_default=False)
+    ] = None,
+    query: Annotated[
+        int | None,
+        Option(
+            min=0,
+            metavar="N",
+            help="The token (with --words, the word) whose row is listed: by number, the masked"
+            " place or the last one without it.",
+            show_default=False,
+        ),
+    ] = None,
+    top: Annotated[int, Option(min=0, help="How many keys are listed.")] = 10,
+    text: Annotated[
+        bool, Option("--text", help="The prompt, shaded by what the query gives each token.")
+    ] = False,
+    scale: Annotated[Literal["linear", "sqrt", "log", "row"], Option(help="How shade grows.")] = (
+        "linear"
+    ),
+    width: Annotated[
+        int | None,
+        Option(
+            min=30,
+            max=10_000,
+            metavar="COLUMNS",
+            help="The terminal's, or 80 in a pipe.",
+            show_default=False,
+        ),
+    ] = None,
+    style: Annotated[
+        Literal["auto", "colour", "shade"],
+        Option(help="auto: colours on a terminal that has them, else characters."),
+    ] = "auto",
+    theme: Annotated[Literal["auto", "dark", "light"], Option(help="Colours.")] = "auto",
+) -> int:
+    """Print attention as plain text: a heatmap, and what one token attends to.
+
+    It shows one head, or the mean over the heads of --layer (of all layers without it) with
+    --mean, or --mean-of, or --rollout. A prompt too long for the width is shown with several
+    tokens to a cell.
+    """
+    from attntui.cli.show import Manner, Order
+    from attntui.cli.show import show as print_view
+    from attntui.export.matrices import Wanted
+
+    return print_view(
+        Order(
+            model=model.options(),
+            prompt=prompt.required(model.model),
+            stack=stack.stack,
+            layer=layer,
+            head=head,
+            wanted=Wanted(mean=view.mean, mean_of=view.heads(), rollout=view.rollout_options()),
+            reading=reading.reading,
+            query=query,
+            top=top,
+            as_text=text,
+            scale=scale,
+        ),
+        Manner(width, style, theme),
+    )
+
+
+@app.command()
+@spread
 def export(
     model: ModelChoice,
     prompt: PromptChoice,

@@ -44,7 +44,7 @@ def choose_tower(
         UserError: no such stack, layer or head, a chosen layer has no attention, or the run
             knows no words.
     """
-    stack = _choose_stack(model, run, wanted)
+    stack = choose_stack(model, run, wanted)
     remarks = []
     numbers = choose(layers, len(stack.layers), "layer", model.name)
     silent = [number for number in numbers if not stack.layers[number].heads]
@@ -68,7 +68,12 @@ def _units(side: SideInfo, words: bool) -> tuple[Unit, ...]:
     return side.words if words else side.tokens
 
 
-def _choose_stack(model: ModelInfo, run: RunInfo, wanted: Stack | None) -> StackInfo:
+def choose_stack(model: ModelInfo, run: RunInfo, wanted: Stack | None) -> StackInfo:
+    """The stack that the user named, else the first.
+
+    Raises:
+        UserError: the run has no such stack.
+    """
     if wanted is None:
         return run.stacks[0]
     found = next((stack for stack in run.stacks if stack.name == wanted), None)

@@ -50,7 +50,7 @@ def reading_name(reading: Reading) -> list[str]:
     if reading.sinks == "hide":
         parts.append("special tokens and sinks hidden")
     if reading.sinks == "renormalise":
-        parts.append("special tokens and sinks hidden, the rest scaled up to 1")
+        parts.append("special tokens and sinks hidden, rows scaled to 1")
     return parts
 
 
@@ -58,4 +58,4 @@ def hidden_name(hidden: np.ndarray | None) -> str:
     """How much is hidden from the rows (rows) of a matrix, for the end of its title."""
     if hidden is None or not hidden.size:
         return ""
-    return f" · {float(hidden.mean()):.0%} of the weight hidden"
+    return f" · {100 * float(hidden.mean()):.0f} % hidden"

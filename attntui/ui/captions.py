@@ -1,25 +1,16 @@
 """Titles and lines in words, every token in them made safe."""
 
-from attntui.core.protocol import (
-    Chosen,
-    Head,
-    Mean,
-    Predictions,
-    Rollout,
-    Top,
-    View,
-)
+from attntui.core.protocol import Predictions, Rollout, View
 from attntui.core.tokens import sanitise, visible
 from attntui.render.labels import quote
-from attntui.ui.state import Look, Unit
-from attntui.ui.widgets.ranked_list import Entry
-
-STACKS = {"self": "", "encoder": "Encoder ", "decoder": "Decoder ", "cross": "Cross "}
+from attntui.render.names import reading_name, view_name
+from attntui.render.ranking import Entry
+from attntui.ui.state import Look
 
 
 def view_title(view: View, step: int, width: int, look: Look) -> str:
     """What the grid shows, as long as there is room; `step` tokens make a side of a cell."""
-    name = " · ".join([STACKS[view.stack] + view_name(view), *readings(look)])
+    name = " · ".join([view_name(view), *readings(look)])
     if step > 1:
         name += f" · cells of {step} × {step} tokens, their largest weight"
     stack = look.stack_info
@@ -32,41 +23,12 @@ def view_title(view: View, step: int, width: int, look: Look) -> str:
 
 def readings(look: Look) -> list[str]:
     """What is not as the model gave it: never in silence."""
-    notes = []
-    if look.words:
-        notes.append("words")
-    if look.sinks == "hide":
-        notes.append("special tokens and sinks hidden")
-    if look.sinks == "renormalise":
-        notes.append("special tokens and sinks hidden, rows scaled to 1")
+    notes = reading_name(look.reading)
     if look.between != "all":
         notes.append(look.between)
     if look.threshold:
         notes.append(f"from {look.threshold:g}")
     return notes
-
-
-def view_name(view: View) -> str:
-    """A view in words."""
-    if isinstance(view, Head):
-        return f"Layer {view.layer} Head {view.head}"
-    if isinstance(view, Mean):
-        return (
-            "Mean over all layers and heads"
-            if view.layer is None
-            else f"Layer {view.layer} · mean over heads"
-        )
-    if isinstance(view, Chosen):
-        named = ", ".join(f"{layer}.{head}" for layer, head in view.heads)
-        return f"Mean over heads {named}"
-    options = [f"residual {view.residual:g}"]
-    if view.start_layer:
-        options.append(f"from layer {view.start_layer}")
-    if view.head_fusion != "mean":
-        options.append(f"{view.head_fusion} of heads")
-    if view.discard_ratio:
-        options.append(f"discard {view.discard_ratio:g} (vit-explain's)")
-    return " · ".join(["Rollout", *options])
 
 
 def attends_title(look: Look, queries: tuple[int, ...]) -> str:
@@ -79,22 +41,6 @@ def attended_title(look: Look, keys: tuple[int, ...]) -> str:
     if len(keys) > 1:
         return f"{len(keys)} marked columns are attended by"
     return f"{keys[0]} {quote(look.keys[keys[0]].text)} is attended by"
-
-
-def top_entries(top: Top, tokens: tuple[Unit, ...]) -> tuple[tuple[Entry, ...], str]:
-    """Lines of a top-attended list, and what is left beside them."""
-    entries = tuple(
-        Entry(visible(tokens[entry.position].text), entry.position, entry.weight)
-        for entry in top.entries
-    )
-    notes = []
-    if top.sink > 0:
-        notes.append(f"learned sink {top.sink:.3f}")
-    if top.hidden >= 0.0005:
-        notes.append(f"hidden {top.hidden:.3f}")
-    if top.rest >= 0.0005:
-        notes.append(f"all others {top.rest:.3f}")
-    return entries, " · ".join(notes)
 
 
 def predictions_title(found: Predictions, look: Look) -> str:

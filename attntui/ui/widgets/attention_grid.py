@@ -15,13 +15,13 @@ from textual.strip import Strip
 from attntui.core.protocol import GetWindow, Reply, Request
 from attntui.core.tokens import sanitise, visible
 from attntui.render.labels import downwards, fit, longest
+from attntui.render.ranking import bar
 from attntui.render.strips import DIGITS_FROM, cursor_segments, digit_segments, row_segments
 from attntui.ui import captions
 from attntui.ui.messages import CellPicked
 from attntui.ui.state import Look, Unit
 from attntui.ui.widgets.grid_window import PLAIN_ZOOM, ZOOMS, GridWindow, fitting_zoom
 from attntui.ui.widgets.page import Page
-from attntui.ui.widgets.ranked_list import bar
 
 if TYPE_CHECKING:
     import numpy as np

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from textwrap import wrap
 
+import numpy as np
 from rich.segment import Segment
 
-from attntui.client.questions import Rows
 from attntui.core.protocol import Reading, Top, View
 from attntui.core.scale import Scale, brightness, levels, without_future
 from attntui.core.tokens import sanitise
@@ -28,7 +28,8 @@ Lines = Iterator[list[Segment]]
 class Report:
     """A view and what the query of number `query` gives.
 
-    `rows` are all of the view's, pooled as `Heatmap` says; with `as_text` the query's row alone.
+    `weights` (rows, keys) are all of the view's, pooled as `Heatmap` says; with `as_text` the
+    query's row alone. `hidden` is how much of them the reading hides.
     """
 
     source: Source
@@ -38,7 +39,8 @@ class Report:
     scale: Scale
     query: int
     as_text: bool
-    rows: Rows
+    weights: np.ndarray
+    hidden: float | None
     top: Top
 
     def lines(self, width: int, palette: Palette) -> Lines:
@@ -55,7 +57,7 @@ class Report:
     def _title(self) -> str:
         parts = [
             sanitise(self.source.model.name),
-            view_name(self.view) + hidden_name(self.rows.hidden),
+            view_name(self.view) + hidden_name(self.hidden),
             *reading_name(self.reading),
             "exact" if self.source.run.trust.exact else "not known to be exact",
         ]
@@ -69,7 +71,7 @@ class Report:
         pooled = f", cells of {frame.step} × {frame.step}, their largest" if frame.step > 1 else ""
         yield from _sentence(f"query (row) attends to key (column){pooled}", width)
         yield []
-        weights = self.rows.weights
+        weights = self.weights
         if self.tower.stack.causal:
             weights = without_future(weights, frame.step)
         yield from frame.lines(weights, self.scale, palette)
@@ -77,7 +79,7 @@ class Report:
     def _text(self, width: int, palette: Palette) -> Lines:
         yield from _sentence(f"shaded by what {self._query_name()} gives each token", width)
         yield []
-        shown = levels(brightness(self.rows.weights[0], self.scale), palette.count).tolist()
+        shown = levels(brightness(self.weights[0], self.scale), palette.count).tolist()
         side = next(one for one in self.source.run.sides if one.name == self.tower.stack.keys)
         yield from prose(readable(self.tower.keys, side.tokens), shown, width, palette)
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
+import numpy as np
 
 from attntui.cli.progress import ProgressLine
 from attntui.cli.report import Report
 from attntui.cli.tracing import traced
-from attntui.client.questions import Rows, ask, window
+from attntui.client.questions import ask, window
 from attntui.core.errors import UserError
 from attntui.core.protocol import (
     Chosen,
@@ -117,11 +118,25 @@ async def _report(order: Order, width: int, line: ProgressLine) -> Report:
         for sentence in source.remarks:
             line.say(sentence)
         query = _choose_query(order, source, tower)
-        rows = await _rows(order, source, tower, view, query, width)
+        rows = (query, query + 1) if order.as_text else (0, tower.shape[0])
+        step = 1 if order.as_text else Heatmap(tower.queries, tower.keys, width).step
+        weights = await _weights(source, tower, view, rows, step, order.reading)
+        hidden = await source.hidden_share(view, rows, order.reading)
         run = source.run.run
         request = GetTop(run, view, (query,), "attends_to", order.top, order.reading)
         top, _ = await ask(source.engine, request, Top, line)
-    return Report(source, tower, view, order.reading, order.scale, query, order.as_text, rows, top)
+    return Report(
+        source=source,
+        tower=tower,
+        view=view,
+        reading=order.reading,
+        scale=order.scale,
+        query=query,
+        as_text=order.as_text,
+        weights=weights,
+        hidden=hidden,
+        top=top,
+    )
 
 
 def _choose_view(order: Order, source: Source) -> View:
@@ -155,13 +170,9 @@ def _choose_query(order: Order, source: Source, tower: Tower) -> int:
     return order.query
 
 
-async def _rows(
-    order: Order, source: Source, tower: Tower, view: View, query: int, width: int
-) -> Rows:
-    """The query's row for the text, else all rows, pooled so that they have room."""
-    queries, keys = tower.shape
-    rows, step = (query, query + 1), 1
-    if not order.as_text:
-        rows, step = (0, queries), Heatmap(tower.queries, tower.keys, width).step
-    request = GetWindow(source.run.run, view, rows, (0, keys), step, step, reading=order.reading)
-    return await window(source.engine, request)
+async def _weights(
+    source: Source, tower: Tower, view: View, rows: tuple[int, int], step: int, reading: Reading
+) -> np.ndarray:
+    keys = (0, tower.shape[1])
+    request = GetWindow(source.run.run, view, rows, keys, step, step, reading=reading)
+    return (await window(source.engine, request)).weights

@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from attntui.client.engine import Engine
-from attntui.client.questions import OnProgress, Rows, matrix_rows
-from attntui.core.protocol import ModelInfo, PromptInput, Reading, RunInfo, View
+from attntui.client.questions import OnProgress, Rows, matrix_rows, window
+from attntui.core.protocol import GetWindow, ModelInfo, PromptInput, Reading, RunInfo, View
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,17 @@ class Source:
     ) -> AsyncIterator[Rows]:
         """All rows of a view, `shape` (queries, keys), block by block in order."""
         return matrix_rows(self.engine, self.run.run, view, shape, progress, reading)
+
+    async def hidden_share(
+        self, view: View, rows: tuple[int, int], reading: Reading
+    ) -> float | None:
+        """What the reading hides of a view's rows, on average; None where it hides nothing."""
+        if reading.sinks == "show":
+            return None
+        # One key is enough: `hidden` is of whole rows.
+        request = GetWindow(self.run.run, view, rows, (0, 1), rows[1] - rows[0], 1, "mean", reading)
+        hidden = (await window(self.engine, request)).hidden
+        return None if hidden is None else float(hidden[0])
 
     @property
     def remarks(self) -> tuple[str, ...]:

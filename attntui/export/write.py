@@ -1,5 +1,6 @@
 """Files that appear whole or not at all."""
 
+import io
 import os
 import secrets
 import shutil
@@ -31,8 +32,8 @@ def whole_file(target: str, force: bool) -> Iterator[BinaryIO]:
         UserError: it cannot be written.
     """
     if target == STDOUT:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
+        with _standard_output() as stream:
+            yield stream
         return
     path = Path(os.path.realpath(target))
     _check_target(path, force)
@@ -51,6 +52,26 @@ def whole_file(target: str, force: bool) -> Iterator[BinaryIO]:
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def _standard_output() -> Iterator[BinaryIO]:
+    """Standard output, flushed at the end.
+
+    Under PYTHONUNBUFFERED it is a raw file, whose `write` may write less than it was given.
+    """
+    output = sys.stdout.buffer
+    if not isinstance(output, io.RawIOBase):
+        yield output
+        output.flush()
+        return
+    stream = io.BufferedWriter(output)
+    try:
+        yield stream
+        stream.flush()
+    finally:
+        with suppress(OSError):
+            stream.detach()
 
 
 def _check_target(path: Path, force: bool) -> None:

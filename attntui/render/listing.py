@@ -19,7 +19,7 @@ def ranking(entries: Sequence[Entry], note: str, width: int) -> Iterator[list[Se
     """Rank, token, position, weight and a bar, `width` columns at most; `note` below."""
     ranks = len(str(len(entries)))
     places = max((len(str(entry.position)) for entry in entries), default=1)
-    numbers = ranks + places + 10
+    numbers = ranks + places + 12
     room = label_room(entries, width - numbers)
     for rank, entry in enumerate(entries, 1):
         label = fit(entry.label, room)

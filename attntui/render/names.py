@@ -1,13 +1,6 @@
 """Views and readings in words."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from attntui.core.protocol import Chosen, Head, Mean, Reading, Stack, View
-
-if TYPE_CHECKING:
-    import numpy as np
 
 STACKS: dict[Stack, str] = {
     "self": "",
@@ -54,8 +47,6 @@ def reading_name(reading: Reading) -> list[str]:
     return parts
 
 
-def hidden_name(hidden: np.ndarray | None) -> str:
-    """How much is hidden from the rows (rows) of a matrix, for the end of its title."""
-    if hidden is None or not hidden.size:
-        return ""
-    return f" · {100 * float(hidden.mean()):.0f} % hidden"
+def hidden_name(share: float | None) -> str:
+    """The share of a matrix's weight that a reading hides, for the end of its title."""
+    return "" if share is None else f" · {100 * share:.0f} % hidden"

@@ -22,6 +22,8 @@ def shows_colours(stream: TextIO) -> bool:
     """Whether `stream` is a terminal of 256 colours or more, and NO_COLOR is not set."""
     from rich.console import Console
 
+    if os.environ.get("NO_COLOR"):
+        return False
     return Console(file=stream).color_system in {"256", "truecolor"}
 
 

@@ -1,6 +1,7 @@
 """Pictures for a paper, as .svg and .png, drawn by matplotlib (the extra `plot`)."""
 
 import importlib.util
+import logging
 import math
 import warnings
 from collections.abc import Sequence
@@ -52,6 +53,8 @@ def draw_figure(
         UserError: matplotlib is not installed.
     """
     check_matplotlib()
+    # What it has to say (no folder for its cache, a slow first start) would land on the screen.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     import matplotlib
 
     from attntui.export.pictures.fonts import families_for

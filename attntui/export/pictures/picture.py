@@ -110,8 +110,8 @@ async def _panel(source: Source, tower: Tower, view: View, reading: Reading, ste
     request = GetWindow(source.run.run, view, (0, queries), (0, keys), step, step, "max", reading)
     rows = await window(source.engine, request)
     weights = without_future(rows.weights, step) if tower.stack.causal else rows.weights
-    title = view_name(view) + hidden_name(rows.hidden)
-    return Panel(title, weights)
+    share = await source.hidden_share(view, (0, queries), reading)
+    return Panel(view_name(view) + hidden_name(share), weights)
 
 
 def _labels(units: tuple[Unit, ...], step: int) -> tuple[str, ...]:

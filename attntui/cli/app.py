@@ -7,6 +7,7 @@ import typer
 from typer import Argument, Option
 
 import attntui
+from attntui.cli.looking import ReadingChoice, ViewChoice
 from attntui.cli.options import ModelChoice, PromptChoice, StackChoice, StartChoice, spread
 from attntui.core.errors import UserError
 
@@ -84,6 +85,81 @@ def _refuse_options_before(context: typer.Context) -> None:
 
 @app.command()
 @spread
+def show(
+    model: ModelChoice,
+    prompt: PromptChoice,
+    stack: StackChoice,
+    view: ViewChoice,
+    reading: ReadingChoice,
+    layer: Annotated[
+        int | None, Option(min=0, metavar="N", help="The layer.", show_default=False)
+    ] = None,
+    head: Annotated[
+        int | None, Option(min=0, metavar="N", help="The head.", show_default=False)
+    ] = None,
+    query: Annotated[
+        int | None,
+        Option(
+            min=0,
+            metavar="N",
+            help="The token (with --words, the word) whose row is listed: by number, the masked"
+            " place or the last one without it.",
+            show_default=False,
+        ),
+    ] = None,
+    top: Annotated[int, Option(min=0, help="How many keys are listed.")] = 10,
+    text: Annotated[
+        bool, Option("--text", help="The prompt, shaded by what the query gives each token.")
+    ] = False,
+    scale: Annotated[Literal["linear", "sqrt", "log", "row"], Option(help="How shade grows.")] = (
+        "linear"
+    ),
+    width: Annotated[
+        int | None,
+        Option(
+            min=30,
+            max=10_000,
+            metavar="COLUMNS",
+            help="The terminal's, or 80 in a pipe.",
+            show_default=False,
+        ),
+    ] = None,
+    style: Annotated[
+        Literal["auto", "colour", "shade"],
+        Option(help="auto: colours on a terminal that has them, else characters."),
+    ] = "auto",
+    theme: Annotated[Literal["auto", "dark", "light"], Option(help="Colours.")] = "auto",
+) -> int:
+    """Print attention as plain text: a heatmap, and what one token attends to.
+
+    It shows one head, or the mean over the heads of --layer (of all layers without it) with
+    --mean, or --mean-of, or --rollout. A prompt too long for the width is shown with several
+    tokens to a cell.
+    """
+    from attntui.cli.show import Manner, Order
+    from attntui.cli.show import show as print_view
+    from attntui.export.matrices import Wanted
+
+    return print_view(
+        Order(
+            model=model.options(),
+            prompt=prompt.required(model.model),
+            stack=stack.stack,
+            layer=layer,
+            head=head,
+            wanted=Wanted(mean=view.mean, mean_of=view.heads(), rollout=view.rollout_options()),
+            reading=reading.reading,
+            query=query,
+            top=top,
+            as_text=text,
+            scale=scale,
+        ),
+        Manner(width, style, theme),
+    )
+
+
+@app.command()
+@spread
 def export(
     model: ModelChoice,
     prompt: PromptChoice,
@@ -91,62 +167,78 @@ def export(
     output: Annotated[
         str,
         Option(
-            "--output", "-o", metavar="FILE", help="Where to: .npz, .json or .csv; - is stdout."
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Where to: .npz, .safetensors, .json, .csv, .svg, .png or .html; - is stdout.",
         ),
     ],
+    view: ViewChoice,
+    reading: ReadingChoice,
     format_: Annotated[
-        Literal["npz", "json", "csv"] | None,
+        Literal["npz", "safetensors", "json", "csv", "svg", "png", "html"] | None,
         Option("--format", help="Instead of the file's suffix.", show_default=False),
     ] = None,
     layers: Annotated[str, Option(metavar="LIST", help="all, or a list: 0,3-5.")] = "all",
     heads: Annotated[str, Option(metavar="LIST", help="all, or a list: 0,3-5.")] = "all",
-    mean: Annotated[
-        bool, Option("--mean", help="Add the mean over all heads of each layer.")
+    statistics: Annotated[
+        bool, Option("--statistics", help="Add every statistic of every head.")
     ] = False,
-    rollout: Annotated[
-        bool, Option("--rollout", help="Add attention rollout (Abnar & Zuidema 2020).")
-    ] = False,
-    residual: Annotated[
-        float | None,
-        Option(min=0, max=1, help="Rollout: weight of the residual (0.5).", show_default=False),
-    ] = None,
-    start_layer: Annotated[
-        int | None, Option(min=0, help="Rollout: first layer (0).", show_default=False)
-    ] = None,
-    head_fusion: Annotated[
-        Literal["mean", "max", "min"] | None,
-        Option(help="Rollout: how heads become one (mean).", show_default=False),
-    ] = None,
-    discard_ratio: Annotated[
-        float | None,
-        Option(min=0, max=1, help="Rollout: drop this share of weights (0).", show_default=False),
+    statistics_on: Annotated[
+        Literal["prompt", "calibration"] | None,
+        Option(
+            help="Measure them on the prompt, or on repeated random tokens (prompt).",
+            show_default=False,
+        ),
     ] = None,
     logits: Annotated[
         bool, Option("--logits", help="Add the model's logits at every position.")
     ] = False,
+    scale: Annotated[
+        Literal["linear", "sqrt", "log", "row"], Option(help="Pictures: how colour grows.")
+    ] = "linear",
+    size: Annotated[
+        str | None,
+        Option(
+            metavar="WIDTHxHEIGHT",
+            help="Pictures: inches, such as 6.5x5; whatever fits without it.",
+            show_default=False,
+        ),
+    ] = None,
+    dpi: Annotated[int, Option(min=50, max=1200, help=".png: pixels to an inch.")] = 200,
     force: Annotated[bool, Option("--force", "-f", help="Replace an existing file.")] = False,
 ) -> int:
-    """Write attention as numbers.
+    """Write attention as numbers or as a picture.
 
-    .npz and .json hold tokens, token_ids, layers, heads, attention (layers, heads, query, key)
-    and meta; where keys are other tokens than queries, key_tokens too. A head that a layer does
-    not have is NaN in .npz and .csv, null in .json.
+    .npz, .safetensors and .json hold tokens, token_ids, layers, heads, attention (layers, heads,
+    query, key) and meta; where keys are other tokens than queries, key_tokens too. On request
+    they hold mean (layers, query, key), mean_of and rollout (query, key), logits (query,
+    vocabulary) and each statistic by its name (layers, heads). What is not there is NaN, null in
+    .json. With --words, tokens are words and there are no token_ids. Where --sinks hides weights
+    they are NaN, and attention_hidden (layers, heads, query) is how much of each row is hidden.
 
     .csv has the columns layer, head, query, key, weight; --mean adds rows whose head is "mean",
-    --rollout rows whose layer is "all" and head is "rollout".
+    --mean-of and --rollout rows whose layer is "all".
+
+    .svg and .png (with the extra attntui[plot]) and .html show the chosen heads, or with --mean,
+    --mean-of and --rollout those in their place.
     """
-    from attntui.cli.export import Plan, export_file, rollout_options
+    from attntui.cli.export import Order, export_file, parse_size, statistics_basis
+    from attntui.export.file import Looks
+    from attntui.export.matrices import Wanted
 
     return export_file(
-        Plan(
+        Order(
             model=model.options(),
             prompt=prompt.required(model.model),
             stack=stack.stack,
             layers=layers,
             heads=heads,
-            mean=mean,
-            rollout=rollout_options(rollout, residual, start_layer, head_fusion, discard_ratio),
+            wanted=Wanted(mean=view.mean, mean_of=view.heads(), rollout=view.rollout_options()),
+            reading=reading.reading,
+            statistics=statistics_basis(statistics, statistics_on),
             logits=logits,
+            looks=Looks(scale, parse_size(size), dpi),
         ),
         output,
         format_,

@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from attntui.cli.findings import Finding
-from attntui.cli.progress import human_bytes
+from attntui.core.amounts import human_bytes
 
 HOME = "https://huggingface.co"
 LITTLE = 5e9

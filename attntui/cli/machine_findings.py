@@ -12,7 +12,7 @@ from typing import Any
 
 import attntui
 from attntui.cli.findings import Finding
-from attntui.cli.progress import human_bytes
+from attntui.core.amounts import human_bytes
 
 SECONDS = 120
 """A cold import of torch from a network disk takes minutes."""

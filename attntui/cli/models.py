@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from attntui.cli.progress import human_bytes
+from attntui.core.amounts import human_bytes
 from attntui.core.tokens import sanitise
 from attntui.demo import MODELS
 

@@ -6,6 +6,7 @@ import time
 from types import TracebackType
 from typing import Self, TextIO
 
+from attntui.core.amounts import human_bytes
 from attntui.core.protocol import Progress
 from attntui.core.tokens import sanitise
 
@@ -81,12 +82,3 @@ def describe(progress: Progress) -> str:
     if progress.total:
         return f"{stage} {done} of {total}"
     return f"{stage} {done}" if progress.done else stage
-
-
-def human_bytes(count: float) -> str:
-    """`512 B`, `1.5 MB`: powers of 1000, as disks and the hub count."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 999.5:
-            return f"{count:.0f} {unit}" if count >= 99.5 or unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"

@@ -1,7 +1,7 @@
 """Questions with typed answers."""
 
 from collections.abc import AsyncIterator, Callable
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -33,6 +33,8 @@ Kind = TypeVar("Kind", bound=Reply)
 SHOWN = Reading()
 TILE = 2**22
 """Weights asked for at once (16 MiB): bounds memory on both sides of the pipe."""
+
+SHOWN = Reading()
 
 
 async def ask(
@@ -71,6 +73,24 @@ async def trace(
     return reply.info
 
 
+class Rows(NamedTuple):
+    """Rows of a matrix of weights: the position of the first, and float32 arrays.
+
+    `hidden` (rows) is the weight that the reading hides from each; None where it hides none.
+    """
+
+    first: int
+    weights: np.ndarray
+    hidden: np.ndarray | None
+
+
+async def window(engine: Engine, request: GetWindow, progress: OnProgress = None) -> Rows:
+    """A window of a view, pooled as the request says."""
+    reply, arrays = await ask(engine, request, Arrays, progress)
+    named = dict(zip(reply.names, arrays, strict=True))
+    return Rows(request.rows[0], named["weights"], named.get("hidden"))
+
+
 async def matrix_rows(
     engine: Engine,
     run: int,
@@ -78,15 +98,13 @@ async def matrix_rows(
     shape: tuple[int, int],
     progress: OnProgress = None,
     reading: Reading = SHOWN,
-) -> AsyncIterator[tuple[int, np.ndarray]]:
-    """A whole matrix of weights, `shape` (queries, keys), as (first row, rows) in order."""
+) -> AsyncIterator[Rows]:
+    """A whole matrix of weights, `shape` (queries, keys), block by block in order."""
     queries, keys = shape
     step = max(1, TILE // max(keys, 1))
     for start in range(0, queries, step):
         rows = (start, min(start + step, queries))
-        request = GetWindow(run, view, rows, (0, keys), reading=reading)
-        _, arrays = await ask(engine, request, Arrays, progress)
-        yield start, arrays[0]
+        yield await window(engine, GetWindow(run, view, rows, (0, keys), reading=reading), progress)
 
 
 async def logit_rows(

@@ -76,3 +76,14 @@ def weight_at(bright: float, scale: Scale) -> float | None:
     if scale == "log":
         return float(LOG_FLOOR ** (1 - bright))
     return None
+
+
+def without_future(weights: np.ndarray, step: int = 1) -> np.ndarray:
+    """Weights (rows, keys) from the first query and key on, each cell `step` x `step` tokens, with
+    NaN where a causal model cannot look and does not."""
+    import numpy as np
+
+    down, across = weights.shape
+    last_query = (np.arange(down) + 1) * step - 1
+    future = np.arange(across) * step > last_query[:, None]
+    return np.where(future & (weights == 0), np.float32(np.nan), weights)

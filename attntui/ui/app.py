@@ -17,11 +17,12 @@ from attntui.core.errors import UserError
 from attntui.core.protocol import ModelOptions, PromptInput
 from attntui.core.tokens import sanitise_lines
 from attntui.render.palette import Palette
+from attntui.render.terminal import terminal_mode
 from attntui.ui.commands import commands
 from attntui.ui.keys import remapped
 from attntui.ui.screens.main import MainScreen
 from attntui.ui.state import Start
-from attntui.ui.themes import DARK, LIGHT, PLAIN, THEMES, palette_of, terminal_mode
+from attntui.ui.themes import DARK, LIGHT, PLAIN, THEMES, palette_of
 from attntui.ui.widgets.pane import Pane
 
 

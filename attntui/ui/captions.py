@@ -3,12 +3,10 @@
 from rich.cells import cell_len
 
 from attntui.core.protocol import (
-    Chosen,
     Direction,
     GetScores,
     GetWindow,
     Head,
-    Mean,
     Predictions,
     Rollout,
     Top,
@@ -16,16 +14,15 @@ from attntui.core.protocol import (
 )
 from attntui.core.tokens import sanitise, visible
 from attntui.render.labels import quote
+from attntui.render.names import STACKS, reading_name, view_name
+from attntui.render.ranking import Entry
 from attntui.render.thumbnails import Grain
-from attntui.ui.state import Look, Unit
-from attntui.ui.widgets.ranked_list import Entry
-
-STACKS = {"self": "", "encoder": "Encoder ", "decoder": "Decoder ", "cross": "Cross "}
+from attntui.ui.state import Look
 
 
 def view_title(view: View, step: int, width: int, look: Look) -> str:
     """What the grid shows, as long as there is room; `step` tokens make a side of a cell."""
-    name = " · ".join([STACKS[view.stack] + view_name(view), *readings(look)])
+    name = " · ".join([view_name(view), *readings(look)])
     if step > 1:
         name += f" · cells of {step} × {step} tokens, their largest weight"
     stack = look.stack_info
@@ -53,14 +50,16 @@ def lines_title(look: Look, views: tuple[View, ...], queries: int, is_all: bool,
     """What the lines are of: which heads, and how many queries; as long as there is room, also
     which key draws more of them."""
     heads = [f"{view.layer}.{view.head}" for view in views if isinstance(view, Head)]
-    name = view_name(views[0]) if len(views) == 1 else f"Heads {', '.join(heads)}"
+    name = STACKS[views[0].stack] + f"Heads {', '.join(heads)}"
+    if len(views) == 1:
+        name = view_name(views[0])
     unit = "word" if look.words else "token"
     whose = f"lines of one {unit}" if queries == 1 else f"lines of {queries} {unit}s"
     if not queries:
         whose = f"no line: the query is not in {look.between[0]}, ↑ ↓ move there"
     if is_all:
         whose = f"lines of all {unit}s"
-    title = " · ".join([STACKS[views[0].stack] + name, *readings(look), whose])
+    title = " · ".join([name, *readings(look), whose])
     long = f"{title} ({'z: of one' if is_all else 'Z: of all'})"
     return long if len(long) + 4 <= width else title
 
@@ -73,7 +72,7 @@ def text_title(window: GetWindow, direction: Direction, width: int, look: Look) 
     else:
         what = f"what attends to {quote(look.keys[window.keys[0]].text)}"
     short = " · ".join([what, *readings(look)])
-    title = f"{STACKS[window.view.stack]}{view_name(window.view)} · {short}"
+    title = f"{view_name(window.view)} · {short}"
     return _fitting(width, f"{title} (Enter turns it round)", title, short)
 
 
@@ -82,7 +81,7 @@ def score_title(asked: GetScores, key: int, width: int, look: Look) -> str:
     sides = look.side("queries"), look.side("keys")
     assert sides[0] is not None and sides[1] is not None
     query, other = sides[0].tokens[asked.query], sides[1].tokens[key]
-    name = STACKS[asked.stack] + view_name(Head(asked.stack, asked.layer, asked.head))
+    name = view_name(Head(asked.stack, asked.layer, asked.head))
     what = f"score that {quote(query.text)} gives {quote(other.text)}"
     return _fitting(width, f"{name} · the {what}", what)
 
@@ -94,41 +93,12 @@ def _fitting(width: int, *titles: str) -> str:
 
 def readings(look: Look) -> list[str]:
     """What is not as the model gave it: never in silence."""
-    notes = []
-    if look.words:
-        notes.append("words")
-    if look.sinks == "hide":
-        notes.append("special tokens and sinks hidden")
-    if look.sinks == "renormalise":
-        notes.append("special tokens and sinks hidden, rows scaled to 1")
+    notes = reading_name(look.reading)
     if look.between != "all":
         notes.append(look.between)
     if look.threshold:
         notes.append(f"from {look.threshold:g}")
     return notes
-
-
-def view_name(view: View) -> str:
-    """A view in words."""
-    if isinstance(view, Head):
-        return f"Layer {view.layer} Head {view.head}"
-    if isinstance(view, Mean):
-        return (
-            "Mean over all layers and heads"
-            if view.layer is None
-            else f"Layer {view.layer} · mean over heads"
-        )
-    if isinstance(view, Chosen):
-        named = ", ".join(f"{layer}.{head}" for layer, head in view.heads)
-        return f"Mean over heads {named}"
-    options = [f"residual {view.residual:g}"]
-    if view.start_layer:
-        options.append(f"from layer {view.start_layer}")
-    if view.head_fusion != "mean":
-        options.append(f"{view.head_fusion} of heads")
-    if view.discard_ratio:
-        options.append(f"discard {view.discard_ratio:g} (vit-explain's)")
-    return " · ".join(["Rollout", *options])
 
 
 def attends_title(look: Look, queries: tuple[int, ...], found: Top) -> str:
@@ -143,22 +113,6 @@ def attended_title(look: Look, keys: tuple[int, ...]) -> str:
     if len(keys) > 1:
         return f"{len(keys)} marked columns are attended by"
     return f"{keys[0]} {quote(look.keys[keys[0]].text)} is attended by"
-
-
-def top_entries(top: Top, tokens: tuple[Unit, ...]) -> tuple[tuple[Entry, ...], str]:
-    """Lines of a top-attended list, and what is left beside them."""
-    entries = tuple(
-        Entry(visible(tokens[entry.position].text), entry.position, entry.weight)
-        for entry in top.entries
-    )
-    notes = []
-    if top.sink > 0:
-        notes.append(f"learned sink {top.sink:.3f}")
-    if top.hidden >= 0.0005:
-        notes.append(f"hidden {top.hidden:.3f}")
-    if top.rest >= 0.0005:
-        notes.append(f"all others {top.rest:.3f}")
-    return entries, " · ".join(notes)
 
 
 def predictions_title(found: Predictions, look: Look) -> str:

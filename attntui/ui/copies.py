@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from attntui.core.tokens import sanitise
-from attntui.ui.captions import view_name
+from attntui.render.names import view_name
+from attntui.render.ranking import Entry
 from attntui.ui.state import Look, Unit
-from attntui.ui.widgets.ranked_list import Entry
 
 if TYPE_CHECKING:
     import numpy as np

@@ -19,6 +19,7 @@ from attntui.core.protocol import (
     Statistics,
     Top,
 )
+from attntui.render.ranking import top_entries
 from attntui.ui import captions
 from attntui.ui.session import Session
 from attntui.ui.state import Look, PageName
@@ -164,14 +165,14 @@ class Painter:
     def _paint_attends(self, request: GetTop, reply: Reply, arrays: list[np.ndarray]) -> None:
         if request.reading != self._look.reading:
             return
-        entries, note = captions.top_entries(cast(Top, reply), self._look.keys)
+        entries, note = top_entries(cast(Top, reply), self._look.keys)
         title = captions.attends_title(self._look, request.positions, cast(Top, reply))
         self._list("attends").show_entries(title, entries, note)
 
     def _paint_attended(self, request: GetTop, reply: Reply, arrays: list[np.ndarray]) -> None:
         if request.reading != self._look.reading:
             return
-        entries, note = captions.top_entries(cast(Top, reply), self._look.queries)
+        entries, note = top_entries(cast(Top, reply), self._look.queries)
         title = captions.attended_title(self._look, request.positions)
         self._list("attended").show_entries(title, entries, note)
 

@@ -1,8 +1,5 @@
 """The two themes, in exact xterm-256 colours, and the palette that goes with each."""
 
-import os
-from typing import Literal
-
 from textual.theme import Theme
 
 from attntui.render.palette import Palette, colour_palette, shade_palette
@@ -86,14 +83,6 @@ PLAIN = Theme(
 """The terminal's own colours: for 16 colours and NO_COLOR, where shades carry the value."""
 
 THEMES = (DARK, LIGHT, PLAIN)
-
-
-def terminal_mode(choice: Literal["auto", "dark", "light"]) -> Mode:
-    """Dark unless asked otherwise, or unless COLORFGBG says that the background is light."""
-    if choice != "auto":
-        return choice
-    background = os.environ.get("COLORFGBG", "").rpartition(";")[2]
-    return "light" if background in {"7", "15"} else "dark"
 
 
 def palette_of(theme: Theme, shades: bool) -> Palette:

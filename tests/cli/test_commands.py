@@ -10,7 +10,8 @@ import pytest
 
 import attntui as package
 from attntui.cli import hub_findings, machine_findings, models, terminal_findings
-from attntui.cli.progress import ProgressLine, describe, human_bytes
+from attntui.cli.progress import ProgressLine, describe
+from attntui.core.amounts import human_bytes
 from attntui.core.protocol import Progress
 
 HOSTILE = "\x1b]52;c;cm0gLXJm\x07\x1b[2J[red]\x9b31m\u202e"

@@ -42,7 +42,7 @@ async def test_killed_in_the_middle_of_a_call_and_started_again(gpt2: Path) -> N
     model = await load(engine, options)
     assert model.architecture == "GPT2LMHeadModel"
     run = await trace(engine, 1, PromptInput(text="When Mary went home"))
-    rows = [rows async for _, rows in matrix_rows(engine, 1, Head("self", 2, 3), (4, 4))]
+    rows = [rows.weights async for rows in matrix_rows(engine, 1, Head("self", 2, 3), (4, 4))]
     np.testing.assert_allclose(np.concatenate(rows).sum(-1), 1, atol=1e-5)
     assert len(run.sides[0].tokens) == 4
     second = engine._child._process.pid

@@ -1,7 +1,6 @@
 """What `attntui export` refuses, in one sentence each, and when."""
 
 import json
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -21,13 +20,26 @@ def sentence(done) -> str:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ("-o a.txt", "a.txt has no known suffix: export writes .npz, .json and .csv"),
+        (
+            "-o a.txt",
+            "no known suffix: export writes .npz, .safetensors, .json, .csv, .svg, .png and .html",
+        ),
         ("-o a", "no known suffix"),
-        ("-o -", "add --format json or --format csv"),
+        ("-o -", "add --format, such as --format csv"),
         ("-o - --format npz", "cannot go to standard output"),
         ("-o there.npz", "there.npz exists; use --force"),
         ("-o nowhere/a.npz", "There is no folder"),
-        ("-o a.csv --logits", "holds attention only"),
+        ("-o a.csv --logits", "A .csv holds attention only; --logits goes into .npz"),
+        ("-o a.csv --statistics", "A .csv holds attention only; --statistics goes into .npz"),
+        ("-o a.svg --statistics", "An .svg holds attention only"),
+        ("-o a.npz --statistics-on calibration", "--statistics-on needs --statistics"),
+        ("-o - --format png", "A .png cannot go to standard output; json, csv, svg, html can"),
+        ("-o a.npz --size 4x4", "--size is for pictures: .svg, .png and .html"),
+        ("-o a.csv --scale log", "--scale is for pictures"),
+        ("-o a.html --dpi 100", "--dpi is for a .png"),
+        ("-o a.svg --size 4", "--size '4' is no width and height in inches such as 6.5x5"),
+        ("-o a.svg --size 4x99", "each 1 to 50"),
+        ("-o a.npz --mean-of 3", "--mean-of '3' is no list of heads such as 1.2,3.0"),
         ("-o a.npz --layers x", "--layers 'x' is neither all nor a list such as 0,3-5"),
         ("-o a.npz --heads 3-1", "--heads '3-1' is neither"),
         ("-o a.npz --residual 0.5", "--residual needs --rollout"),
@@ -151,30 +163,6 @@ def test_force_replaces(faked, tmp_path: Path) -> None:
     with np.load(tmp_path / "a.npz") as found:
         assert found["attention"][1, 0, 2, 3] == 1123
         assert found["tokens"].tolist() == ["t0", "t1", "t2", "t3"]
-
-
-def test_a_full_disk_is_a_sentence_and_leaves_nothing(faked, tmp_path: Path) -> None:
-    """A limit on file size stands in for the disk: both fail in the middle of a write."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
-    try:
-        results = [
-            faked("export", "-m", "fake", "-p", "tokens 99", "-o", f"a.{suffix}")
-            for suffix in ("npz", "json", "csv")
-        ]
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    for suffix, done in zip(("npz", "json", "csv"), results, strict=True):
-        assert done.returncode == 2
-        assert f"a.{suffix} cannot be written: File too large" in sentence(done)
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_full_disk_behind_standard_output_is_a_sentence_too(faked, tmp_path: Path) -> None:
-    with open("/dev/full", "w") as full:  # noqa: PTH123
-        done = faked(*"export -m fake -p tokens -o - --format csv".split(), stdout=full)
-    assert done.returncode == 2
-    assert done.stderr == "attntui: Standard output cannot be written: No space left on device.\n"
 
 
 def test_heads_that_a_layer_lacks_are_nan_and_layers_without_attention_left_out(

@@ -106,7 +106,7 @@ def wait(call: int, seconds: float) -> bool:
 
 def run(call: int, run_number: int, commands: str) -> None:
     global tokens
-    tokens = 4
+    texts = [f"t{at}" for at in range(4)]
     for command in commands.split(";"):
         verb, _, rest = command.strip().partition(" ")
         if verb == "kill":
@@ -125,11 +125,14 @@ def run(call: int, run_number: int, commands: str) -> None:
         elif verb == "progress":
             send(call, Progress(rest, 1, 2))
         elif verb == "tokens":
-            tokens = int(rest)
+            texts = [f"t{at}" for at in range(int(rest))]
+        elif verb == "texts":
+            texts = rest.replace("ESC", "\x1b").split("|")
         elif verb == "sleep" and not wait(call, float(rest)):
             send(call, Failed("cancelled", "Cancelled."))
             return
-    side = SideInfo("text", tuple(Token(at, f"t{at}") for at in range(tokens)))
+    tokens = len(texts)
+    side = SideInfo("text", tuple(Token(at, text) for at, text in enumerate(texts)))
     send(
         call,
         Traced(
@@ -157,8 +160,10 @@ def window(call: int, request: GetWindow) -> None:
     queries = np.arange(*request.rows)[:, None]
     keys = np.arange(*request.keys)[None]
     weights = layer * 1000 + head * 100 + queries * 10 + keys
+    for axis, step in enumerate((request.row_step, request.key_step)):
+        weights = np.maximum.reduceat(weights, range(0, weights.shape[axis], step), axis)
     time.sleep(float(os.environ.get("FAKE_WINDOW_SECONDS", "0")))
-    send(call, Arrays(request.run), weights.astype(np.float32))
+    send(call, Arrays(request.run, ("weights",)), weights.astype(np.float32))
 
 
 def maps(call: int, request: GetMaps) -> None:

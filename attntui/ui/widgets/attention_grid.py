@@ -16,12 +16,7 @@ from attntui.core.protocol import GetWindow, Reply, Request
 from attntui.core.tokens import visible
 from attntui.render.labels import column_labels, fit, longest
 from attntui.render.rules import below, upright
-from attntui.render.strips import (
-    DIGITS_FROM,
-    cursor_segments,
-    digit_segments,
-    row_segments,
-)
+from attntui.render.strips import DIGITS_FROM, cursor_segments, digit_segments, row_segments
 from attntui.ui import captions
 from attntui.ui.messages import CellPicked
 from attntui.ui.state import Look, Unit

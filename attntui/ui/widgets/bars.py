@@ -7,6 +7,7 @@ from textual.geometry import Size
 from textual.style import Style
 from textual.widgets import Static
 
+from attntui.core.amounts import human_bytes
 from attntui.core.protocol import ModelInfo, Trust
 from attntui.core.scale import weight_at
 from attntui.core.tokens import sanitise
@@ -15,16 +16,6 @@ from attntui.ui.state import PAGES, Look, PageName
 
 if TYPE_CHECKING:
     from attntui.ui.app import AttnApp
-
-
-def human_bytes(count: int) -> str:
-    """`12 MB`, `1.4 GB`."""
-    size = float(count)
-    for unit in ("B", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}"
-        size /= 1000
-    return f"{size:.1f} GB"
 
 
 def trust_words(trust: Trust, model: ModelInfo) -> tuple[str, str]:

@@ -14,11 +14,11 @@ from attntui.core.tokens import visible
 from attntui.render.braille import NO_INK, Drawing, draw
 from attntui.render.labels import fit, fit_right
 from attntui.render.palette import Palette
+from attntui.render.ranking import bar
 from attntui.ui.state import Look
 from attntui.ui.widgets.lines_column import Column
 from attntui.ui.widgets.lines_ends import Ends
 from attntui.ui.widgets.lines_widths import Widths
-from attntui.ui.widgets.ranked_list import bar
 
 MARK = "▸"
 QUERY, KEY = "▐", "▌"

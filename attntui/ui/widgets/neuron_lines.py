@@ -15,9 +15,9 @@ from attntui.core.scale import Scale, signed_levels
 from attntui.core.tokens import visible
 from attntui.render.diverging import Diverging
 from attntui.render.labels import fit
+from attntui.render.ranking import bar
 from attntui.render.signed import places, signed
 from attntui.render.strips import signed_segments
-from attntui.ui.widgets.ranked_list import bar
 from attntui.ui.widgets.score_parts import ScoreParts
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from textual.geometry import Size
 from textual.strip import Strip
 
 from attntui.core.protocol import GetScores, Head, Reading, Reply, Request, Scores
+from attntui.render.names import view_name
 from attntui.ui import captions
 from attntui.ui.messages import CellPicked
 from attntui.ui.state import Look
@@ -62,7 +63,7 @@ class NeuronView(Page):
     def refuse(self, sentence: str) -> bool:
         """Show in the middle why a score cannot be taken apart."""
         self.parts, self.refusal = None, sentence[:1].upper() + sentence[1:]
-        self.set_title(captions.view_name(Head(self.look.stack, self.look.layer, self.look.head)))
+        self.set_title(view_name(Head(self.look.stack, self.look.layer, self.look.head)))
         self.lay_out()
         return True
 

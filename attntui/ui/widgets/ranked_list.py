@@ -1,9 +1,7 @@
 """A ranked list in numbers and bars: top-attended tokens, or predictions."""
 
-from dataclasses import dataclass
 from typing import ClassVar
 
-from rich.cells import cell_len
 from rich.segment import Segment
 from textual import events
 from textual.binding import Binding, BindingType
@@ -11,27 +9,9 @@ from textual.geometry import Size
 from textual.strip import Strip
 
 from attntui.render.labels import fit
+from attntui.render.ranking import Entry, bar, label_room
 from attntui.ui.messages import CellPicked
 from attntui.ui.widgets.pane import Pane
-
-EIGHTHS = " ▏▎▍▌▋▊▉"
-LABEL_LIMIT = 16
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A line: a label made safe, its position (None for predictions), its share of 1."""
-
-    label: str
-    position: int | None
-    share: float
-
-
-def bar(share: float, width: int) -> str:
-    """A bar of `width` columns for a share of 1, in eighths of a column."""
-    eighths = round(min(max(share, 0.0), 1.0) * width * 8)
-    full, part = divmod(eighths, 8)
-    return ("█" * full + EIGHTHS[part].strip()).ljust(width)
 
 
 class RankedList(Pane):
@@ -83,8 +63,7 @@ class RankedList(Pane):
         faint = text if picked else self.style_of("faint")
         share = f"{entry.share:.3f}"
         places = 4
-        labels = max((cell_len(other.label) for other in self.entries), default=1)
-        room = max(4, min(labels, LABEL_LIMIT, width - len(share) - places - 3))
+        room = label_room(self.entries, width - len(share) - places - 3)
         segments = [Segment(fit(entry.label, room) + " ", text)]
         position = "" if entry.position is None else str(entry.position)
         segments.append(Segment(f"{position:>{places}} ", faint))

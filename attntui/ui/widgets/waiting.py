@@ -7,7 +7,7 @@ from rich.style import Style
 from textual.geometry import Size
 
 from attntui.core.tokens import sanitise
-from attntui.ui.widgets.ranked_list import bar
+from attntui.render.ranking import bar
 
 WIDTH = 40
 

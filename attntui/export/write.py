@@ -1,5 +1,6 @@
 """Files that appear whole or not at all."""
 
+import io
 import os
 import secrets
 import shutil
@@ -15,6 +16,10 @@ from attntui.core.errors import UserError
 STDOUT = "-"
 
 
+class FileExists(UserError):
+    """A file is there already, and nobody said that it may be replaced."""
+
+
 @contextmanager
 def whole_file(target: str, force: bool) -> Iterator[BinaryIO]:
     """A stream whose bytes become the file `target` when the block ends without an error.
@@ -23,11 +28,12 @@ def whole_file(target: str, force: bool) -> Iterator[BinaryIO]:
     written to is found before any work is done. `-` is standard output, which holds what it got.
 
     Raises:
-        UserError: the file exists and `force` is not given, or it cannot be written.
+        FileExists: the file exists and `force` is not given.
+        UserError: it cannot be written.
     """
     if target == STDOUT:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
+        with _standard_output() as stream:
+            yield stream
         return
     path = Path(os.path.realpath(target))
     _check_target(path, force)
@@ -48,6 +54,26 @@ def whole_file(target: str, force: bool) -> Iterator[BinaryIO]:
             partial.unlink(missing_ok=True)
 
 
+@contextmanager
+def _standard_output() -> Iterator[BinaryIO]:
+    """Standard output, flushed at the end.
+
+    Under PYTHONUNBUFFERED it is a raw file, whose `write` may write less than it was given.
+    """
+    output = sys.stdout.buffer
+    if not isinstance(output, io.RawIOBase):
+        yield output
+        output.flush()
+        return
+    stream = io.BufferedWriter(output)
+    try:
+        yield stream
+        stream.flush()
+    finally:
+        with suppress(OSError):
+            stream.detach()
+
+
 def _check_target(path: Path, force: bool) -> None:
     try:
         mode = path.stat().st_mode
@@ -62,4 +88,4 @@ def _check_target(path: Path, force: bool) -> None:
     if not stat.S_ISREG(mode):
         raise UserError(f"{path} is not a regular file; for a pipe use -o - with --format.")
     if not force:
-        raise UserError(f"{path} exists; use --force to replace it.")
+        raise FileExists(f"{path} exists; use --force to replace it.")

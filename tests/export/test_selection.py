@@ -2,8 +2,8 @@
 
 import pytest
 
-from attntui.cli.selection import choose, describe, parse_selection
 from attntui.core.errors import UserError
+from attntui.export.selection import choose, describe, parse_selection
 
 
 @pytest.mark.parametrize(

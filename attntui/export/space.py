@@ -3,9 +3,9 @@
 import shutil
 from pathlib import Path
 
-from attntui.cli.progress import human_bytes
-from attntui.cli.write import STDOUT
+from attntui.core.amounts import human_bytes
 from attntui.core.errors import UserError
+from attntui.export.write import STDOUT
 
 
 def check_space(output: str, needed: int) -> None:

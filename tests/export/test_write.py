@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from attntui.cli import space
-from attntui.cli.space import check_space
-from attntui.cli.write import whole_file
 from attntui.core.errors import UserError
+from attntui.export import space
+from attntui.export.space import check_space
+from attntui.export.write import whole_file
 
 
 def write(path: Path, data: bytes = b"new", force: bool = False) -> None:

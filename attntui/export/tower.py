@@ -1,10 +1,13 @@
-"""Which tower, layers and heads of a run are exported."""
+"""Which tower, layers and heads of a run are wanted, and what stands along the axes."""
 
 from dataclasses import dataclass
 
-from attntui.cli.selection import Selection, choose, describe
 from attntui.core.errors import UserError
-from attntui.core.protocol import ModelInfo, RunInfo, Stack, StackInfo, Token
+from attntui.core.protocol import ModelInfo, RunInfo, SideInfo, Stack, StackInfo, Token, Word
+from attntui.export.selection import Selection, choose, describe
+
+Unit = Token | Word
+"""What a row or column stands for."""
 
 
 @dataclass(frozen=True)
@@ -12,8 +15,8 @@ class Tower:
     """A stack of a run with the chosen `layers` and `heads`, and what must be said about them."""
 
     stack: StackInfo
-    queries: tuple[Token, ...]
-    keys: tuple[Token, ...]
+    queries: tuple[Unit, ...]
+    keys: tuple[Unit, ...]
     layers: list[int]
     heads: list[int]
     remarks: tuple[str, ...]
@@ -28,14 +31,20 @@ class Tower:
 
 
 def choose_tower(
-    model: ModelInfo, run: RunInfo, wanted: Stack | None, layers: Selection, heads: Selection
+    model: ModelInfo,
+    run: RunInfo,
+    wanted: Stack | None,
+    layers: Selection = None,
+    heads: Selection = None,
+    words: bool = False,
 ) -> Tower:
-    """What the user chose, checked against what the run has.
+    """What the user chose, checked against what the run has; axes of tokens, or of `words`.
 
     Raises:
-        UserError: no such stack, layer or head, or a chosen layer has no attention.
+        UserError: no such stack, layer or head, a chosen layer has no attention, or the run
+            knows no words.
     """
-    stack = _choose_stack(model, run, wanted)
+    stack = choose_stack(model, run, wanted)
     remarks = []
     numbers = choose(layers, len(stack.layers), "layer", model.name)
     silent = [number for number in numbers if not stack.layers[number].heads]
@@ -49,11 +58,22 @@ def choose_tower(
     chosen = choose(heads, max(counts, default=0), "head", owner)
     if chosen and min(counts) <= chosen[-1]:
         remarks.append("some layers have fewer heads than others: what they lack is NaN.")
-    sides = {side.name: side.tokens for side in run.sides}
+    sides = {side.name: _units(side, words) for side in run.sides}
     return Tower(stack, sides[stack.queries], sides[stack.keys], numbers, chosen, tuple(remarks))
 
 
-def _choose_stack(model: ModelInfo, run: RunInfo, wanted: Stack | None) -> StackInfo:
+def _units(side: SideInfo, words: bool) -> tuple[Unit, ...]:
+    if words and not side.words:
+        raise UserError("The words of this prompt are not known: leave out --words.")
+    return side.words if words else side.tokens
+
+
+def choose_stack(model: ModelInfo, run: RunInfo, wanted: Stack | None) -> StackInfo:
+    """The stack that the user named, else the first.
+
+    Raises:
+        UserError: the run has no such stack.
+    """
     if wanted is None:
         return run.stacks[0]
     found = next((stack for stack in run.stacks if stack.name == wanted), None)

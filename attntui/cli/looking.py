@@ -1,0 +1,103 @@
+"""Options that say which matrices are looked at, and how they are read."""
+
+import re
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from typer import Option
+
+from attntui.core.errors import UserError
+from attntui.core.protocol import Reading, Rollout
+
+
+@dataclass(frozen=True)
+class ViewChoice:
+    """What else than single heads."""
+
+    mean: Annotated[bool, Option("--mean", help="The mean over all heads of a layer.")] = False
+    mean_of: Annotated[
+        str | None,
+        Option(
+            metavar="LIST",
+            help="The mean over these heads, each as layer.head: 1.2,3.0.",
+            show_default=False,
+        ),
+    ] = None
+    rollout: Annotated[
+        bool, Option("--rollout", help="Attention rollout (Abnar & Zuidema 2020).")
+    ] = False
+    residual: Annotated[
+        float | None,
+        Option(min=0, max=1, help="Rollout: weight of the residual (0.5).", show_default=False),
+    ] = None
+    start_layer: Annotated[
+        int | None, Option(min=0, help="Rollout: first layer (0).", show_default=False)
+    ] = None
+    head_fusion: Annotated[
+        Literal["mean", "max", "min"] | None,
+        Option(help="Rollout: how heads become one (mean).", show_default=False),
+    ] = None
+    discard_ratio: Annotated[
+        float | None,
+        Option(min=0, max=1, help="Rollout: drop this share of weights (0).", show_default=False),
+    ] = None
+
+    def rollout_options(self) -> Rollout | None:
+        """Rollout's options, the defaults filled in; the stack is not known yet.
+
+        Raises:
+            UserError: options of a rollout that is not wanted.
+        """
+        given = {
+            "residual": self.residual,
+            "start_layer": self.start_layer,
+            "head_fusion": self.head_fusion,
+            "discard_ratio": self.discard_ratio,
+        }
+        chosen = {name: value for name, value in given.items() if value is not None}
+        if self.rollout:
+            import msgspec
+
+            return msgspec.convert({"type": "rollout", "stack": "self", **chosen}, Rollout)
+        if chosen:
+            option = next(iter(chosen)).replace("_", "-")
+            raise UserError(f"--{option} needs --rollout.")
+        return None
+
+    def heads(self) -> tuple[tuple[int, int], ...]:
+        """The heads of `--mean-of`, as (layer, head), each once; () where it is not given.
+
+        Raises:
+            UserError: it is no list of heads.
+        """
+        if self.mean_of is None:
+            return ()
+        if not re.fullmatch(
+            r"\s*\d{1,9}\.\d{1,9}\s*(,\s*\d{1,9}\.\d{1,9}\s*)*", self.mean_of, re.A
+        ):
+            raise UserError(f"--mean-of {self.mean_of!r} is no list of heads such as 1.2,3.0.")
+        pairs = (item.split(".") for item in self.mean_of.split(","))
+        return tuple(sorted({(int(layer), int(head)) for layer, head in pairs}))
+
+
+@dataclass(frozen=True)
+class ReadingChoice:
+    """How a matrix is read."""
+
+    words: Annotated[
+        bool,
+        Option(
+            "--words", help="Words in place of tokens: the sum over keys, the mean over queries."
+        ),
+    ] = False
+    sinks: Annotated[
+        Literal["show", "hide", "renormalise"],
+        Option(
+            help="Weights on special tokens and attention sinks; renormalise hides them and scales"
+            " the rest up to 1."
+        ),
+    ] = "show"
+
+    @property
+    def reading(self) -> Reading:
+        return Reading(self.words, self.sinks)

@@ -1,0 +1,89 @@
+"""What `attntui show` prints: one view as a heatmap or as shaded text, and a ranked list."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from textwrap import wrap
+
+import numpy as np
+from rich.segment import Segment
+
+from attntui.core.protocol import Reading, Top, View
+from attntui.core.scale import Scale, brightness, levels, without_future
+from attntui.core.tokens import sanitise
+from attntui.export.source import Source
+from attntui.export.tower import Tower
+from attntui.render.heatmap import Heatmap
+from attntui.render.labels import quote
+from attntui.render.listing import PLAIN, legend, ranking
+from attntui.render.names import hidden_name, reading_name, view_name
+from attntui.render.palette import Palette
+from attntui.render.prose import prose
+from attntui.render.ranking import top_entries
+from attntui.render.readable import readable
+
+Lines = Iterator[list[Segment]]
+
+
+@dataclass(frozen=True)
+class Report:
+    """A view and what the query of number `query` gives.
+
+    `weights` (rows, keys) are all of the view's, pooled as `Heatmap` says; with `as_text` the
+    query's row alone. `hidden` is how much of them the reading hides.
+    """
+
+    source: Source
+    tower: Tower
+    view: View
+    reading: Reading
+    scale: Scale
+    query: int
+    as_text: bool
+    weights: np.ndarray
+    hidden: float | None
+    top: Top
+
+    def lines(self, width: int, palette: Palette) -> Lines:
+        """All of it, `width` columns at most."""
+        yield from _sentence(self._title(), width)
+        yield from self._text(width, palette) if self.as_text else self._heatmap(width, palette)
+        yield []
+        yield from legend(self.scale, palette, width)
+        if self.top.entries:
+            yield []
+            yield from _sentence(f"{self._query_name()} attends to", width)
+            yield from ranking(*top_entries(self.top, self.tower.keys), width)
+
+    def _title(self) -> str:
+        parts = [
+            sanitise(self.source.model.name),
+            view_name(self.view) + hidden_name(self.hidden),
+            *reading_name(self.reading),
+            "exact" if self.source.run.trust.exact else "not known to be exact",
+        ]
+        return " · ".join(parts)
+
+    def _query_name(self) -> str:
+        return f"{self.query} {quote(self.tower.queries[self.query].text)}"
+
+    def _heatmap(self, width: int, palette: Palette) -> Lines:
+        frame = Heatmap(self.tower.queries, self.tower.keys, width)
+        pooled = f", cells of {frame.step} × {frame.step}, their largest" if frame.step > 1 else ""
+        yield from _sentence(f"query (row) attends to key (column){pooled}", width)
+        yield []
+        weights = self.weights
+        if self.tower.stack.causal:
+            weights = without_future(weights, frame.step)
+        yield from frame.lines(weights, self.scale, palette)
+
+    def _text(self, width: int, palette: Palette) -> Lines:
+        yield from _sentence(f"shaded by what {self._query_name()} gives each token", width)
+        yield []
+        shown = levels(brightness(self.weights[0], self.scale), palette.count).tolist()
+        side = next(one for one in self.source.run.sides if one.name == self.tower.stack.keys)
+        yield from prose(readable(self.tower.keys, side.tokens), shown, width, palette)
+
+
+def _sentence(text: str, width: int) -> Lines:
+    for line in wrap(text, width):
+        yield [Segment(line, PLAIN)]

@@ -1,0 +1,52 @@
+"""Views and readings in words."""
+
+from attntui.core.protocol import Chosen, Head, Mean, Reading, Stack, View
+
+STACKS: dict[Stack, str] = {
+    "self": "",
+    "encoder": "Encoder ",
+    "decoder": "Decoder ",
+    "cross": "Cross ",
+}
+
+
+def view_name(view: View) -> str:
+    """`Layer 5 Head 1`, `Cross Layer 0 · mean over heads`, `Rollout · residual 0.5`."""
+    return STACKS[view.stack] + _name(view)
+
+
+def _name(view: View) -> str:
+    if isinstance(view, Head):
+        return f"Layer {view.layer} Head {view.head}"
+    if isinstance(view, Mean):
+        return (
+            "Mean over all layers and heads"
+            if view.layer is None
+            else f"Layer {view.layer} · mean over heads"
+        )
+    if isinstance(view, Chosen):
+        named = ", ".join(f"{layer}.{head}" for layer, head in view.heads)
+        return f"Mean over heads {named}"
+    options = [f"residual {view.residual:g}"]
+    if view.start_layer:
+        options.append(f"from layer {view.start_layer}")
+    if view.head_fusion != "mean":
+        options.append(f"{view.head_fusion} of heads")
+    if view.discard_ratio:
+        options.append(f"discard {view.discard_ratio:g} (vit-explain's)")
+    return " · ".join(["Rollout", *options])
+
+
+def reading_name(reading: Reading) -> list[str]:
+    """What a reading does, in parts of a title; nothing where it changes nothing."""
+    parts = ["words"] if reading.words else []
+    if reading.sinks == "hide":
+        parts.append("special tokens and sinks hidden")
+    if reading.sinks == "renormalise":
+        parts.append("special tokens and sinks hidden, rows scaled to 1")
+    return parts
+
+
+def hidden_name(share: float | None) -> str:
+    """The share of a matrix's weight that a reading hides, for the end of its title."""
+    return "" if share is None else f" · {100 * share:.0f} % hidden"

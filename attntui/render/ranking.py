@@ -1,0 +1,50 @@
+"""A ranked list: labels, positions, numbers and bars."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.cells import cell_len
+
+from attntui.core.protocol import Token, Top, Word
+from attntui.core.tokens import visible
+
+EIGHTHS = " ▏▎▍▌▋▊▉"
+LABEL_LIMIT = 16
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line: a label made safe, its position (None for predictions), its share of 1."""
+
+    label: str
+    position: int | None
+    share: float
+
+
+def bar(share: float, width: int) -> str:
+    """A bar of `width` columns for a share of 1, in eighths of a column."""
+    eighths = round(min(max(share, 0.0), 1.0) * width * 8)
+    full, part = divmod(eighths, 8)
+    return ("█" * full + EIGHTHS[part].strip()).ljust(width)
+
+
+def label_room(entries: Sequence[Entry], most: int) -> int:
+    """Columns for the labels of a list, at least 4 and at most `most`."""
+    longest = max((cell_len(entry.label) for entry in entries), default=1)
+    return max(4, min(longest, LABEL_LIMIT, most))
+
+
+def top_entries(top: Top, units: Sequence[Token | Word]) -> tuple[tuple[Entry, ...], str]:
+    """Lines of a top-attended list, and what is left beside them."""
+    entries = tuple(
+        Entry(visible(units[entry.position].text), entry.position, entry.weight)
+        for entry in top.entries
+    )
+    notes = []
+    if top.sink > 0:
+        notes.append(f"learned sink {top.sink:.3f}")
+    if top.hidden >= 0.0005:
+        notes.append(f"hidden {top.hidden:.3f}")
+    if top.rest >= 0.0005:
+        notes.append(f"all others {top.rest:.3f}")
+    return entries, " · ".join(notes)

@@ -206,6 +206,9 @@ KEYS: tuple[Key, ...] = (
         "Engine",
     ),
     Key("engine.retry", "R", "R", "retry", "Start the engine again", "Engine"),
+    Key(
+        "program.export", "e", "e", "export", "Write what is in sight to a file", "Program", "write"
+    ),
     Key("program.copy", "y", "y", "copy", "Copy the cell, row, column or lists", "Program", "copy"),
     Key("program.leave", "escape", "Esc", "leave", "Cancel what is running; leave", "Program"),
     Key("program.next", "tab", "Tab", "app.focus_next", "Next pane", "Program"),

@@ -37,6 +37,7 @@ from attntui.ui.messages import (
 )
 from attntui.ui.painter import Painter
 from attntui.ui.screens.copying import Copying
+from attntui.ui.screens.exporting import Exporting
 from attntui.ui.screens.looking import Looking
 from attntui.ui.screens.model_picker import ModelPicker
 from attntui.ui.screens.prompting import Prompting
@@ -57,7 +58,7 @@ from attntui.ui.widgets.ranked_list import RankedList
 from attntui.ui.widgets.text_view import TextView
 
 
-class MainScreen(Looking, Prompting, Copying):
+class MainScreen(Looking, Prompting, Copying, Exporting):
     """Prompt, head map, grid, lists; one look shared by all."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings()]

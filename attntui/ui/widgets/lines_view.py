@@ -62,10 +62,11 @@ class LinesView(Page):
         if before.run is not look.run or (before.stack, before.words) != (look.stack, look.words):
             self.rows = None
             self.lay_out()
-        elif before.between != look.between or len(self._wanted_views()) != len(self.views):
+        elif before.between != look.between:
             self.lay_out()
-            if before.between != look.between and before.page == self.id:
-                self.post_message(LookPicked(within(look)))
+            self.post_message(LookPicked(within(look)))
+        elif self._are_several(before) != self._are_several(look):
+            self.lay_out()
         else:
             self._follow(before)
             self.update()
@@ -85,12 +86,15 @@ class LinesView(Page):
         look = self.look
         gaps = sentence_boundary(look.queries), sentence_boundary(look.keys)
         left, right = side_by_side(listed(look), gaps, max(0, self.size.height - 1))
-        self.has_header = not left.edged or len(self._wanted_views()) > 1
+        self.has_header = not left.edged or self._are_several(look)
         if not self.has_header:
             left, right = side_by_side(listed(look), gaps, self.size.height)
         self.left = left.holding(look.query)
         self.right = right.scrolled(self.left.top)
         self.update()
+
+    def _are_several(self, look: Look) -> bool:
+        return len(drawn_views(look, len(self.palette.hues))) > 1
 
     def on_resize(self) -> None:
         self.lay_out()
@@ -179,7 +183,7 @@ class LinesView(Page):
         offset = event.get_content_offset(self)
         if offset is None or self.look.run is None:
             return
-        widths, line = self._widths(), offset.y - self.has_header
+        widths, line = self.widths, offset.y - self.has_header
         query = self.left.at(line) if offset.x < widths.left else None
         key = self.right.at(line) if offset.x >= widths.right else None
         if query is not None or key is not None:
@@ -223,7 +227,7 @@ class LinesView(Page):
             self.ends,
             self.left,
             self.right,
-            self._widths(),
+            self.widths,
             tuple(head_name(view) for view in self.views) if several else (),
             self.is_all,
             self.has_header,
@@ -232,5 +236,7 @@ class LinesView(Page):
         )
         return [self.strip_of(segments) for segments in sheet.lines()]
 
-    def _widths(self) -> Widths:
+    @property
+    def widths(self) -> Widths:
+        """How the width is shared out at present."""
         return shared_out(self.size.width, self.look, self.views, self.left.edged)

@@ -114,9 +114,11 @@ def _check_kind(order: Order, kind: Kind, output: str) -> None:
             where = "a .png" if option == "--dpi" else "pictures: .svg, .png and .html"
             raise UserError(f"{option} is for {where}.")
     if kind in ("svg", "png"):
-        from attntui.export.pictures.figure import check_matplotlib
+        from attntui.export.pictures.figure import check_matplotlib, check_pixels
 
         check_matplotlib()
+        if kind == "png" and order.looks.size is not None:
+            check_pixels(order.looks.size, order.looks.dpi)
 
 
 def _article(kind: Kind) -> str:

@@ -39,6 +39,7 @@ def sentence(done) -> str:
         ("-o a.html --dpi 100", "--dpi is for a .png"),
         ("-o a.svg --size 4", "--size '4' is no width and height in inches such as 6.5x5"),
         ("-o a.svg --size 4x99", "each 1 to 50"),
+        ("-o a.png --size 50x50 --dpi 1200", "has 3600 million pixels, and 200 are the most"),
         ("-o a.npz --mean-of 3", "--mean-of '3' is no list of heads such as 1.2,3.0"),
         ("-o a.npz --layers x", "--layers 'x' is neither all nor a list such as 0,3-5"),
         ("-o a.npz --heads 3-1", "--heads '3-1' is neither"),

@@ -26,6 +26,8 @@ FONT, LEAST_FONT = 8.0, 4.5
 """Points; labels that would be smaller are left out, all but every second, third, ..."""
 VECTOR_CELLS = 5_000
 """So many cells are drawn as shapes, which stay sharp; more than that as an image."""
+MOST_PIXELS = 200_000_000
+"""Of a .png: matplotlib holds them all, 4 bytes each."""
 IMAGE_SIDE = 500
 """Pixels that an image inside an .svg has along its side, or more where there are more cells."""
 BLANK = "#ffffff"
@@ -40,6 +42,19 @@ def check_matplotlib() -> None:
         raise UserError("Pictures as .svg and .png need matplotlib: pip install 'attntui[plot]'.")
 
 
+def check_pixels(size: tuple[float, float], dpi: int) -> None:
+    """
+    Raises:
+        UserError: a .png of this size in inches would have too many pixels.
+    """
+    pixels = size[0] * dpi * size[1] * dpi
+    if pixels > MOST_PIXELS:
+        raise UserError(
+            f"A .png of {size[0]:g}x{size[1]:g} inches at {dpi} dpi has {pixels / 1e6:.0f} million"
+            f" pixels, and {MOST_PIXELS / 1e6:.0f} are the most: choose a smaller --size or --dpi."
+        )
+
+
 def draw_figure(
     picture: Picture,
     stream: BinaryIO,
@@ -50,9 +65,12 @@ def draw_figure(
     """Write `picture`, `size` (width, height) in inches; sentences that the user should know.
 
     Raises:
-        UserError: matplotlib is not installed.
+        UserError: matplotlib is not installed, or a .png would have too many pixels.
     """
     check_matplotlib()
+    inches = size or _natural_size(picture)
+    if kind == "png":
+        check_pixels(inches, dpi)
     # What it has to say (no folder for its cache, a slow first start) would land on the screen.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     import matplotlib
@@ -71,7 +89,7 @@ def draw_figure(
     settings.pop("backend", None)
     with matplotlib.rc_context(settings), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        figure = _figure(picture, size or _natural_size(picture), kind)
+        figure = _figure(picture, inches, kind)
         figure.savefig(
             stream,
             format=kind,

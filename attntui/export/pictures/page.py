@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+from rich.cells import cell_len
 
 from attntui.core.scale import DESCRIPTIONS, LOG_FLOOR
 from attntui.export.pictures.legend import RAMP, marks
@@ -21,8 +22,8 @@ from attntui.export.pictures.picture import Picture
 HERE = Path(__file__).parent
 SIDE, LEAST_CELL, MOST_CELL = 900, 1, 24
 """Pixels: what the longer side of the weights takes, and a cell, where no size is chosen."""
-LABEL_LENGTH, LABEL_LINE, BAR = 118, 12, 80
-"""Pixels that a label takes along its text and across it, and the width of the colour bar."""
+LETTER, LABEL_LINE, BAR = 7, 12, 80
+"""Pixels: about a column of a label, the height of one, and the width of the colour bar."""
 PIXELS = 96
 """CSS pixels of an inch."""
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
@@ -66,8 +67,13 @@ def _cell(picture: Picture, size: tuple[float, float] | None) -> float:
     down, across = len(picture.queries), len(picture.keys)
     if size is None:
         return min(max(SIDE // max(down, across), LEAST_CELL), MOST_CELL)
-    width, height = (side * PIXELS - LABEL_LENGTH for side in size)
+    width, height = (side * PIXELS - _margin(picture) for side in size)
     return max(0.1, min((width - BAR) / across, height / down))
+
+
+def _margin(picture: Picture) -> int:
+    """Pixels for the labels, to the left and above."""
+    return LETTER * max(map(cell_len, (*picture.queries, *picture.keys))) + LABEL_LINE
 
 
 def _selector(picture: Picture) -> str:
@@ -81,7 +87,7 @@ def _selector(picture: Picture) -> str:
 def _map(picture: Picture, cell: float) -> str:
     """The picture without its cells: labels, frame and ramp."""
     across, down = len(picture.keys) * cell, len(picture.queries) * cell
-    left = above = LABEL_LENGTH
+    left = above = _margin(picture)
     width, height = left + across + BAR, above + max(down, 160) + 8
     every = math.ceil(LABEL_LINE / cell)
     rows = "".join(
@@ -130,8 +136,8 @@ def _data(picture: Picture, cell: float) -> str:
         "scale": picture.scale,
         "floor": LOG_FLOOR,
         "cell": cell,
-        "left": LABEL_LENGTH,
-        "above": LABEL_LENGTH,
+        "left": _margin(picture),
+        "above": _margin(picture),
     }
     return json.dumps(data).replace("<", "\\u003c")
 

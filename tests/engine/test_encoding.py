@@ -95,6 +95,8 @@ def test_space_that_no_token_holds_is_known(load: Load) -> None:
     assert "".join(token.gap for token in inner if token.part == 0) == "  \r\n\n "
     assert "".join(token.gap for token in inner if token.part == 1) == " "
     assert not any(token.gap for token in tokens(encode(load("gpt2"), text)))
+    bare = encode(load("bert"), "a", pair="   to", special_tokens="none")
+    assert not any(token.gap for token in tokens(bare))
 
 
 def test_sentence_piece_marks_are_spaces(load: Load) -> None:

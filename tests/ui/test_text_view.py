@@ -120,6 +120,7 @@ async def test_japanese_in_shades_with_figures_and_mouse(open_app: Opener) -> No
         view, look = screen.main.query_one(TextView), screen.main.look
         await screen.press("3", "z")
         assert view.rows == 3
+        assert at_start(view, look.query).reverse
         lines = ["".join(segment.text for segment in view.render_line(y)) for y in range(3)]
         assert "吾輩は[MASK]である。" in lines[0]
         strip = view.render_line(1)

@@ -7,9 +7,10 @@ from attntui.render.labels import longest
 from attntui.ui.state import Look
 
 LABEL_LEAST, LABEL_LIMIT = 5, 16
-EDGE_LEAST = len("↑ 12 more")
-DRAWING_LEAST = 16
-"""Columns of the drawing that several figures or a bar must leave."""
+EDGE_LEAST = len("↑  more") - 1
+"""Columns of a label that leave room, with the number beside it, for how many are out of sight."""
+DRAWING_SMALLEST, DRAWING_LEAST = 5, 16
+"""Columns of the drawing that figures must leave; that those of several heads, or a bar, must."""
 FIGURE = len(" .413")
 BAR_LEAST, BAR_LIMIT = 6, 14
 
@@ -49,7 +50,7 @@ def shared_out(width: int, look: Look, views: tuple[View, ...], edged: bool) -> 
     figures = tuple(max(FIGURE, len(head_name(view)) + 1) for view in views)
     if len(views) > 1 and room - sum(figures) < DRAWING_LEAST:
         figures = (1,) * len(views)
-    if room - sum(figures) < LABEL_LEAST:
+    if room - sum(figures) < DRAWING_SMALLEST:
         figures = ()
     room -= sum(figures)
     bar = min(BAR_LIMIT, (room - DRAWING_LEAST) // 3) if len(views) == 1 else 0

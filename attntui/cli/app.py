@@ -7,7 +7,7 @@ import typer
 from typer import Argument, Option
 
 import attntui
-from attntui.cli.looking import ReadingChoice, ViewChoice
+from attntui.cli.looking import PictureChoice, ReadingChoice, ViewChoice
 from attntui.cli.options import ModelChoice, PromptChoice, StackChoice, StartChoice, spread
 from attntui.core.errors import UserError
 
@@ -175,6 +175,7 @@ def export(
     ],
     view: ViewChoice,
     reading: ReadingChoice,
+    picture: PictureChoice,
     format_: Annotated[
         Literal["npz", "safetensors", "json", "csv", "svg", "png", "html"] | None,
         Option("--format", help="Instead of the file's suffix.", show_default=False),
@@ -194,18 +195,6 @@ def export(
     logits: Annotated[
         bool, Option("--logits", help="Add the model's logits at every position.")
     ] = False,
-    scale: Annotated[
-        Literal["linear", "sqrt", "log", "row"], Option(help="Pictures: how colour grows.")
-    ] = "linear",
-    size: Annotated[
-        str | None,
-        Option(
-            metavar="WIDTHxHEIGHT",
-            help="Pictures: inches, such as 6.5x5; whatever fits without it.",
-            show_default=False,
-        ),
-    ] = None,
-    dpi: Annotated[int, Option(min=50, max=1200, help=".png: pixels to an inch.")] = 200,
     force: Annotated[bool, Option("--force", "-f", help="Replace an existing file.")] = False,
 ) -> int:
     """Write attention as numbers or as a picture.
@@ -223,8 +212,7 @@ def export(
     .svg and .png (with the extra attntui[plot]) and .html show the chosen heads, or with --mean,
     --mean-of and --rollout those in their place.
     """
-    from attntui.cli.export import Order, export_file, parse_size, statistics_basis
-    from attntui.export.file import Looks
+    from attntui.cli.export import Order, export_file, statistics_basis
     from attntui.export.matrices import Wanted
 
     return export_file(
@@ -238,7 +226,7 @@ def export(
             reading=reading.reading,
             statistics=statistics_basis(statistics, statistics_on),
             logits=logits,
-            looks=Looks(scale, parse_size(size), dpi),
+            looks=picture.looks(),
         ),
         output,
         format_,

@@ -1,7 +1,6 @@
 """`attntui export`: a model's attention on one prompt, as numbers or a picture in a file."""
 
 import asyncio
-import re
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
@@ -16,9 +15,6 @@ from attntui.export.selection import Selection, parse_selection
 from attntui.export.space import check_space
 from attntui.export.tower import choose_tower
 from attntui.export.write import STDOUT, whole_file
-
-SIDES = 1.0, 50.0
-"""Inches: the smallest and the largest side of a picture."""
 
 
 @dataclass(frozen=True)
@@ -50,24 +46,6 @@ def export_file(order: Order, output: str, format_: Kind | None, force: bool) ->
     with whole_file(output, force) as stream, ProgressLine() as line:
         asyncio.run(_export(order, selections, stream, kind, output, line))
     return 0
-
-
-def parse_size(text: str | None) -> tuple[float, float] | None:
-    """`6.5x5` as width and height in inches.
-
-    Raises:
-        UserError: `text` is no such size, or too small or large.
-    """
-    if text is None:
-        return None
-    match = re.fullmatch(r"([0-9]{1,3}(?:\.[0-9]+)?)x([0-9]{1,3}(?:\.[0-9]+)?)", text)
-    size = (float(match[1]), float(match[2])) if match else (0.0, 0.0)
-    if not all(SIDES[0] <= side <= SIDES[1] for side in size):
-        raise UserError(
-            f"--size {text!r} is no width and height in inches such as 6.5x5, each"
-            f" {SIDES[0]:g} to {SIDES[1]:g}."
-        )
-    return size
 
 
 def statistics_basis(wanted: bool, basis: Basis | None) -> Basis | None:

@@ -2,12 +2,18 @@
 
 import re
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from typer import Option
 
 from attntui.core.errors import UserError
 from attntui.core.protocol import Reading, Rollout
+
+if TYPE_CHECKING:
+    from attntui.export.file import Looks
+
+SHORTEST, LONGEST = 1, 50
+"""Inches, of a picture's sides."""
 
 
 @dataclass(frozen=True)
@@ -101,3 +107,43 @@ class ReadingChoice:
     @property
     def reading(self) -> Reading:
         return Reading(self.words, self.sinks)
+
+
+@dataclass(frozen=True)
+class PictureChoice:
+    """How a picture looks."""
+
+    scale: Annotated[
+        Literal["linear", "sqrt", "log", "row"], Option(help="Pictures: how colour grows.")
+    ] = "linear"
+    size: Annotated[
+        str | None,
+        Option(
+            metavar="WIDTHxHEIGHT",
+            help="Pictures: inches, such as 6.5x5; whatever fits without it.",
+            show_default=False,
+        ),
+    ] = None
+    dpi: Annotated[int, Option(min=50, max=1200, help=".png: pixels to an inch.")] = 200
+
+    def looks(self) -> "Looks":
+        """As pictures take them.
+
+        Raises:
+            UserError: the size is none, or too small or large.
+        """
+        from attntui.export.file import Looks
+
+        return Looks(self.scale, self._inches(), self.dpi)
+
+    def _inches(self) -> tuple[float, float] | None:
+        if self.size is None:
+            return None
+        match = re.fullmatch(r"([0-9]{1,3}(?:\.[0-9]+)?)x([0-9]{1,3}(?:\.[0-9]+)?)", self.size)
+        size = (float(match[1]), float(match[2])) if match else (0.0, 0.0)
+        if not all(SHORTEST <= side <= LONGEST for side in size):
+            raise UserError(
+                f"--size {self.size!r} is no width and height in inches such as 6.5x5, each"
+                f" {SHORTEST} to {LONGEST}."
+            )
+        return size

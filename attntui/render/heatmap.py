@@ -67,10 +67,10 @@ class Heatmap:
         columns = [downwards(unit.text, height) for unit in self.keys[:: self.step]]
         spare = min(sum(1 for piece in column if not piece) for column in columns)
         left = (self.cell_width - 2) // 2
+        right = self.cell_width - 2 - left
         for at in range(spare, height):
-            cells = "".join(
-                (" " * left + fit(column[at], 2)).ljust(self.cell_width) for column in columns
-            )
+            pieces = (fit(column[at], 2) for column in columns)
+            cells = "".join(" " * left + piece + " " * right for piece in pieces)
             yield [Segment(" " * self._label_width + cells, PLAIN)]
 
     def _label(self, row: int) -> Segment:

@@ -89,6 +89,8 @@ def test_japanese_stays_straight(attntui: Command) -> None:
     rows = [next(line for line in lines if line.startswith(f"{at:>2} ")) for at in range(2, 14)]
     places = [cell_len(row[: row.index("█")]) for row in rows]
     assert np.diff(places).tolist() == [2] * 11, rows
+    header = next(line for line in lines if "輩" in line)
+    assert cell_len(header[: header.index("名")]) == places[6], header
     assert '4 "[MASK]" attends to' in lines, "the masked place is listed"
 
 

@@ -14,6 +14,7 @@ from rich.color import Color
 from rich.segment import Segment
 from rich.style import Style
 
+from attntui.core.pairs import Between, between
 from attntui.core.scale import Scale, brightness, levels
 from attntui.render.palette import Palette
 
@@ -71,32 +72,24 @@ class Shading:
     """Number of levels."""
     causal: bool = False
     threshold: float = 0.0
-    between: str = "all"
-    """`A→B`: the queries of sentence A, the keys of sentence B."""
-    boundary: int = 0
-    """The position where sentence B begins."""
+    pair: tuple[Between, int] | None = None
+    """Of two sentences whose queries and keys, and the position where the second begins."""
 
     def dots(self, maps: np.ndarray) -> np.ndarray:
         """Weights (heads, rows, keys), pooled as the grain says, as (heads, dots, columns) int8."""
         import numpy as np
 
         shown = levels(brightness(maps, self.scale), self.count)
-        row, key = (np.arange(size) for size in maps.shape[1:])
-        rows = row * self.grain.row_step, (row + 1) * self.grain.row_step - 1
-        keys = key * self.grain.key_step, (key + 1) * self.grain.key_step - 1
-        future = keys[0][None, :] > rows[1][:, None]
+        steps = self.grain.row_step, self.grain.key_step
+        _, down, across = maps.shape
+        last_query = (np.arange(down) + 1) * steps[0] - 1
+        future = np.arange(across) * steps[1] > last_query[:, None]
         outside = (maps < self.threshold) | (self.causal & future & (maps == 0))
-        if self.between != "all":
-            source, target = self.between.split("→")
-            inside = self._of(source, rows)[:, None] & self._of(target, keys)
-            outside = outside | ~inside
+        if self.pair is not None:
+            inside = between(*self.pair, (0, down * steps[0]), (0, across * steps[1]))
+            outside |= ~inside[:: steps[0], :: steps[1]]
         shown = np.where(outside, np.int8(OUTSIDE), shown.astype(np.int8))
         return shown.repeat(self.grain.down, 1).repeat(self.grain.across, 2)
-
-    def _of(self, sentence: str, cells: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-        """The cells, by their first and last positions, that hold any of a sentence."""
-        first, last = cells
-        return first < self.boundary if sentence == "A" else last >= self.boundary
 
 
 def draw_frame(line: np.ndarray, at: int, left: int, columns: int, dots: int, kind: int) -> None:

@@ -35,7 +35,8 @@ def view_title(view: View, step: int, width: int, look: Look) -> str:
 
 def maps_title(name: str, notes: tuple[str, ...], grain: Grain, width: int, look: Look) -> str:
     """What small maps show and how they are pooled; notes and sizes as long as there is room."""
-    title = " · ".join([STACKS[look.stack] + name, *readings(look)])
+    stack = STACKS[look.stack].strip()
+    title = " · ".join([*([stack] if stack else []), name, *readings(look)])
     units = "words" if look.words else "tokens"
     if grain.pools:
         title += f" · cells of {grain.row_step} × {grain.key_step} {units}"

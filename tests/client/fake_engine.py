@@ -55,6 +55,7 @@ from attntui.core.protocol import (
 )
 
 HEADS = [int(count) for count in os.environ.get("FAKE_HEADS", "2,2").split(",")]
+SHAPE = len(HEADS), max(HEADS)
 STACKS = (StackInfo("self", "text", "text", True, tuple(map(LayerInfo, HEADS))),)
 MODEL = ModelInfo(
     name="fake",
@@ -167,11 +168,11 @@ def window(call: int, request: GetWindow) -> None:
 
 
 def maps(call: int, request: GetMaps) -> None:
-    """Weights that say where they come from, as hundredths: layer, head; rows by the row step."""
+    """Weights that say where they come from: hundredths of the layer, thousandths of the head."""
     print(f"maps {request.layer}", file=sys.stderr, flush=True)
     down, across = -(-tokens // request.row_step), -(-tokens // request.key_step)
     heads = np.arange(HEADS[request.layer])[:, None, None]
-    weights = np.tile(request.layer / 10 + heads / 100, (1, down, across))
+    weights = np.tile(request.layer / 100 + heads / 1000, (1, down, across))
     send(call, Arrays(request.run, ("maps",)), weights.astype(np.float32))
 
 
@@ -191,9 +192,9 @@ def answer(call: Call) -> None:
         else:
             send(call.id, Failed("cancelled", "Cancelled."))
     elif isinstance(request, GetCellMap):
-        send(call.id, Arrays(request.run, ("map",)), np.full((2, 2), 0.5, np.float32))
+        send(call.id, Arrays(request.run, ("map",)), np.full(SHAPE, 0.5, np.float32))
     elif isinstance(request, GetStatistics):
-        values = np.full((len(STATISTICS), 2, 2), 0.5, np.float32)
+        values = np.full((len(STATISTICS), *SHAPE), 0.5, np.float32)
         send(call.id, Statistics(request.run, (1,) * len(STATISTICS)), values)
     elif isinstance(request, GetScores):
         send(call.id, Failed("user", "only the weights are known here."))

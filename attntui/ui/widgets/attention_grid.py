@@ -239,8 +239,11 @@ class AttentionGrid(Page):
     def _ask(self) -> None:
         rows, keys = self.visible_ranges()
         window = self.window
-        if self.look.run is not None and (
-            window is None or window.step != self.step or not window.covers(rows, keys)
+        if self.look.run is not None and not (
+            window is not None
+            and window.is_of(self.look)
+            and window.step == self.step
+            and window.covers(rows, keys)
         ):
             self.ask()
 

@@ -42,6 +42,10 @@ class GridWindow:
     def step(self) -> int:
         return self.request.row_step
 
+    def is_of(self, look: Look) -> bool:
+        """Whether it is of the view that is looked at, read in the same way."""
+        return (self.request.view, self.request.reading) == (look.view, look.reading)
+
     def covers(self, rows: tuple[int, int], keys: tuple[int, int]) -> bool:
         """Whether it holds these half-open ranges of positions."""
         (top, bottom), (left, right) = self.request.rows, self.request.keys
@@ -49,7 +53,7 @@ class GridWindow:
 
     def weight_at(self, look: Look) -> float | None:
         """The exact weight of the cursor's cell, if it is held unpooled."""
-        if self.step != 1 or (self.request.view, self.request.reading) != (look.view, look.reading):
+        if self.step != 1 or not self.is_of(look):
             return None
         row, column = look.query - self.request.rows[0], look.key - self.request.keys[0]
         down, across = self.weights.shape

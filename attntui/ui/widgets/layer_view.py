@@ -15,7 +15,7 @@ class LayerView(MapsPage):
     def subject(self) -> tuple[str, ...]:
         name = f"Layer {self.look.layer} · all heads"
         if self.look.ordered:
-            return (f"{name} · by {self.measured()}, largest first",)
+            return (f"{name} · {self.order()}",)
         return name, f"numbers: {self.measured()}"
 
     def lay_maps(self, matrix: Matrix, room: Size) -> Sheet:

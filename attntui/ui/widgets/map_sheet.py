@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -83,6 +83,16 @@ class Sheet:
     """Above each map a line for its name and value; it is then the top of its frame."""
 
     @property
+    def fixed_columns(self) -> int:
+        """Columns on the left that stay in sight: the numbers of a table's rows."""
+        return 0 if self.captions else len(str(len(self.rows))) + 2
+
+    @property
+    def fixed_lines(self) -> int:
+        """Lines above that stay in sight: the numbers of a table's columns."""
+        return 0 if self.captions else 1
+
+    @property
     def pitch(self) -> int:
         """Lines from one row of maps to the next."""
         return self.captions + -(-(self.dots + 1) // self.per_line)
@@ -103,7 +113,7 @@ class Sheet:
         return self.margin + row * self.pitch
 
     def row_at(self, line: int) -> tuple[int, int]:
-        """The row of maps that a line belongs to, and the how manieth of its lines it is."""
+        """The row of maps that a line belongs to, and which of its lines it is."""
         return divmod(line - self.margin, self.pitch)
 
     def first_dot(self, row: int) -> int:
@@ -144,13 +154,14 @@ class Sheet:
 
 def table(rows: Sequence[Sequence[HeadName]], matrix: Matrix, room: Size, zoom: Zoom) -> Sheet:
     """Layers down, heads across."""
-    columns, lines = room.width, room.height
-    across = (columns - 1) // max(1, max(len(row) for row in rows)) - 1
-    dots = (lines - 1) // len(rows) * matrix.per_line - 1
+    kept = tuple(tuple(row) for row in rows)
+    empty = Sheet(kept, Grain(1, 1), 0, 0, 1, matrix.per_line, captions=False)
+    columns, lines = room.width - empty.fixed_columns - 1, room.height - empty.fixed_lines - 1
+    across = columns // max(1, max(len(row) for row in rows)) - 1
+    dots = lines // len(rows) * matrix.per_line - 1
     grain = matrix.zoomed(zoom, (across, dots), across, LEAST)
     width, dots = grain.size(matrix.queries, matrix.keys)
-    kept = tuple(tuple(row) for row in rows)
-    return Sheet(kept, grain, width, dots, width + 1, matrix.per_line, captions=False)
+    return replace(empty, grain=grain, width=width, dots=dots, slot=width + 1)
 
 
 def flow(heads: Sequence[HeadName], matrix: Matrix, room: Size, zoom: Zoom) -> Sheet:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
 from textual.geometry import Size
 
 from attntui.core.protocol import GetMaps, Reply, Request
@@ -26,7 +27,6 @@ class MapsPage(SheetPage):
     def __init__(self, id: str) -> None:  # noqa: A002
         super().__init__(id)
         self.zoom: Zoom = "plain"
-        self._next: Sheet | None = None
         self._to_top = False
 
     def subject(self) -> tuple[str, ...]:
@@ -45,7 +45,7 @@ class MapsPage(SheetPage):
             self.zoom, self.values = "plain", None
         if (before.ordered, before.map, before.basis) != (look.ordered, look.map, look.basis):
             self._to_top = True
-        if not self.lay_out() and self.sheet is self._next:
+        if not self.lay_out() and self.painted is self.sheet:
             self._update_title()
             self.repaint()
 
@@ -57,7 +57,8 @@ class MapsPage(SheetPage):
         if before is values or (both and np.array_equal(before, values, equal_nan=True)):  # type: ignore[arg-type]
             return
         self._to_top = self._to_top or self.look.ordered
-        if not self.lay_out() and self.sheet is not None and self.sheet.captions:
+        if not self.lay_out() and self.painted is not None and self.painted.captions:
+            self._update_title()
             self.refresh()
 
     def heads(self) -> list[list[HeadName]]:
@@ -74,25 +75,33 @@ class MapsPage(SheetPage):
         return [heads[at] for at in (-values).argsort(kind="stable").tolist()]
 
     def measured(self) -> str:
-        """The measure that captions tell, and that maps may be in order of."""
+        """The measure that captions tell."""
         random = self.look.map != "cell" and self.look.basis == "calibration"
         return MEASURES[self.look.map].name + (" on random tokens" if random else "")
 
+    def order(self) -> str:
+        """The order of maps that flow."""
+        if self.values is None:
+            return f"to be sorted by {self.measured()}"
+        return f"by {self.measured()}, largest first"
+
     def lay_out(self) -> bool:
         """Sizes and places anew; whether there is something else to show than before."""
-        look = self.look
-        room = self.size - (self.fixed_columns + 1, self.fixed_lines)  # 1: a scrollbar
+        look, room = self.look, self.size - (1, 0)  # 1: a scrollbar
+        before = self.sheet, self.kind
         if look.run is None or not look.queries or not look.keys or not room:
-            self.sheet = self._next = None
+            self.sheet = self.kind = None
             self.repaint()
             return False
         sheet = self.lay_maps(self._matrix(), room)
-        if sheet == self._next:
+        steps = sheet.grain.row_step, sheet.grain.key_step
+        kind = GetMaps(look.run.run, look.stack, 0, *steps, reading=look.reading)
+        if (sheet, kind) == before:
             return False
-        self._next = sheet
-        layers = self._layers(sheet, 0)
-        if self.sheet is None or any(self.maps.holds(self._request(layer)) for layer in layers):
-            self._show_next()
+        self.sheet, self.kind = sheet, kind
+        in_sight = (replace(kind, layer=layer) for layer in self._layers(sheet, 0))
+        if self.painted is None or any(self.maps.holds(request) for request in in_sight):
+            self._show()
         self.ask()
         return True
 
@@ -100,11 +109,12 @@ class MapsPage(SheetPage):
         pen = self.pen
         return Matrix(len(self.look.queries), len(self.look.keys), pen.square, pen.per_line)
 
-    def _show_next(self) -> None:
-        self.sheet = sheet = self._next
+    def _show(self) -> None:
+        """Paint the sheet that is to be shown."""
+        sheet = self.sheet
         assert sheet is not None
         columns, lines = sheet.size
-        self.virtual_size = Size(self.fixed_columns + columns, self.fixed_lines + lines)
+        self.virtual_size = Size(sheet.fixed_columns + columns, sheet.fixed_lines + lines)
         self.take_picture()
         self._update_title()
         if self._to_top:
@@ -126,8 +136,8 @@ class MapsPage(SheetPage):
         self.lay_out()
 
     def change_zoom(self, nearer: int) -> bool:
-        sheet = self._next
-        if sheet is None or (nearer < 0 and sheet.size[1] <= self.room.height):
+        sheet = self.sheet
+        if sheet is None or (nearer < 0 and sheet.size[1] <= self.room(sheet).height):
             return False
         side = next_side(self._matrix(), sheet, nearer)
         if side is None:
@@ -147,34 +157,26 @@ class MapsPage(SheetPage):
         rows = [sheet.rows[row] for row in self.rows_in_sight(sheet, margin)]
         return list(dict.fromkeys(layer for row in rows for layer, _ in row))
 
-    def _request(self, layer: int) -> GetMaps:
-        look, run, sheet = self.look, self.look.run, self._next
-        assert run is not None and sheet is not None
-        steps = sheet.grain.row_step, sheet.grain.key_step
-        return GetMaps(run.run, look.stack, layer, *steps, reading=look.reading)
-
     def requests(self, look: Look) -> dict[str, Request]:
         """The first layer in sight whose maps are missing; then those a screen away."""
-        if self._next is None:
+        if self.sheet is None or self.kind is None:
             return {}
-        layers = self._layers(self._next, 0) + self._layers(self._next, 1)
-        for request in map(self._request, layers):
+        for layer in self._layers(self.sheet, 0) + self._layers(self.sheet, 1):
+            request = replace(self.kind, layer=layer)
             if not self.maps.holds(request):
                 return {"maps": request}
         return {}
 
     def accept(self, slot: str, request: Request, reply: Reply, arrays: list[np.ndarray]) -> None:
         assert isinstance(request, GetMaps)
-        if self._next is None or request != self._request(request.layer):
+        sheet = self.sheet
+        if sheet is None or replace(request, layer=0) != self.kind:
             return
-        is_other = self.maps.put(request, arrays[0], self._layers(self._next, 1))
-        if self.sheet is not self._next or is_other:
-            self._show_next()
-        elif self.sheet.captions:
-            self.refresh()
+        self.maps.put(request, arrays[0], self._layers(sheet, 1))
+        if self.painted is not sheet:
+            self._show()
         else:
-            line = self.fixed_lines + self.sheet.line(request.layer)
-            self.refresh_lines(line, self.sheet.pitch)
+            self.refresh_layer(sheet, request.layer)
         self._ask_more()
 
     def _ask_more(self) -> None:

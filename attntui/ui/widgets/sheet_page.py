@@ -11,6 +11,8 @@ from textual import events
 from textual.geometry import Region, Size
 from textual.strip import Strip
 
+from attntui.core.pairs import sentence_boundary
+from attntui.core.protocol import GetMaps
 from attntui.render.labels import fit
 from attntui.render.thumbnails import DotPen, Shading
 from attntui.ui.measures import MEASURES
@@ -34,42 +36,27 @@ class SheetPage(Page):
     def __init__(self, id: str) -> None:  # noqa: A002
         super().__init__(id)
         self.sheet: Sheet | None = None
-        """What is painted."""
+        """What is to be shown."""
+        self.kind: GetMaps | None = None
+        """What is asked for each layer of it."""
         self.maps = SmallMaps()
         self.values: np.ndarray | None = None
         """(layers, heads) of the head map's measure; None while it is not known."""
         self._picture: SheetPicture | None = None
         self._pen: DotPen | None = None
 
-    # What stays in sight, where a page has it.
-
     @property
-    def fixed_columns(self) -> int:
-        """Columns on the left that stay in sight."""
-        return 0
+    def painted(self) -> Sheet | None:
+        """What is painted."""
+        return None if self._picture is None else self._picture.sheet
 
-    @property
-    def fixed_lines(self) -> int:
-        """Lines above that stay in sight."""
-        return 0
-
-    def column_numbers(self) -> list[Segment]:
-        """The line above that stays in sight."""
-        return []
-
-    def row_number(self, row: int, at: int) -> list[Segment]:
-        """What stays in sight on the left of a line: the how manieth of a row of maps."""
-        return []
-
-    @property
-    def room(self) -> Size:
-        """Columns and lines for maps."""
-        width, height = self.scrollable_content_region.size
-        return Size(max(0, width - self.fixed_columns), max(0, height - self.fixed_lines))
+    def room(self, sheet: Sheet) -> Size:
+        """Columns and lines in which maps are in sight."""
+        return self.scrollable_content_region.size - (sheet.fixed_columns, sheet.fixed_lines)
 
     def rows_in_sight(self, sheet: Sheet, margin: int = 0) -> range:
         """Rows of maps in sight, and so many screens around them."""
-        lines, top = self.room.height, self.scroll_offset.y
+        lines, top = self.room(sheet).height, self.scroll_offset.y
         first, _ = sheet.row_at(top - margin * lines)
         last, _ = sheet.row_at(top + (1 + margin) * lines - 1)
         return range(max(0, first), min(last + 1, len(sheet.rows)))
@@ -92,29 +79,46 @@ class SheetPage(Page):
         moved = before.frames[-1:] != now.frames[-1:]
         if not changed or (moved and self.scroll_to_selection()):
             return
-        whole = self.size.region
-        above = Region(0, 0, whole.width, self.fixed_lines)
-        beside = Region(0, 0, self.fixed_columns, whole.height)
-        maps = (self._region(place) for place, _ in changed)
-        self.refresh(*(whole.intersection(region) for region in (*maps, above, beside)))
+        sheet = now.sheet
+        above = Region(0, 0, self.size.width, sheet.fixed_lines)
+        beside = Region(0, 0, sheet.fixed_columns, self.size.height)
+        maps = (self._region(sheet, place) for place, _ in changed)
+        self._refresh_some(*maps, above, beside)
 
-    def _region(self, place: tuple[int, int]) -> Region:
+    def refresh_layer(self, sheet: Sheet, layer: int) -> None:
+        """Paint the maps of a layer, as far as they are in sight."""
+        self._refresh_some(
+            *(
+                self._region(sheet, (row, column))
+                for row in self.rows_in_sight(sheet)
+                for column, (each, _) in enumerate(sheet.rows[row])
+                if each == layer
+            )
+        )
+
+    def _refresh_some(self, *regions: Region) -> None:
+        """Paint these, as far as they are in sight; no region at all would mean the whole page."""
+        seen = [region for each in regions if (region := self.size.region.intersection(each))]
+        if seen:
+            self.refresh(*seen)
+
+    def _region(self, sheet: Sheet, place: tuple[int, int]) -> Region:
         """Where a map lies now, its frame and caption among it."""
-        assert self.sheet is not None
         row, column = place
-        x = self.fixed_columns + self.sheet.left(column) - 1 - self.scroll_offset.x
-        y = self.fixed_lines + self.sheet.line(row) - self.sheet.margin - self.scroll_offset.y
-        return Region(x, y, self.sheet.slot + 1, self.sheet.pitch + self.sheet.margin)
+        x = sheet.fixed_columns + sheet.left(column) - 1 - self.scroll_offset.x
+        y = sheet.fixed_lines + sheet.line(row) - sheet.margin - self.scroll_offset.y
+        return Region(x, y, sheet.slot + 1, sheet.pitch + sheet.margin)
 
     def scroll_to_selection(self) -> bool:
         """Bring the selected map into sight; whether anything moved."""
-        place = None if self.sheet is None else self.sheet.place(self.selected)
-        if place is None:
+        sheet = self.painted
+        place = None if sheet is None else sheet.place(self.selected)
+        if sheet is None or place is None:
             return False
-        region, now = self._region(place), self.scroll_offset
-        left, top = region.x - self.fixed_columns + now.x, region.y - self.fixed_lines + now.y
-        x = min(max(now.x, left + region.width - self.room.width), left)
-        y = min(max(now.y, top + region.height - self.room.height), top)
+        region, room, now = self._region(sheet, place), self.room(sheet), self.scroll_offset
+        left, top = region.x - sheet.fixed_columns + now.x, region.y - sheet.fixed_lines + now.y
+        x = min(max(now.x, left + region.width - room.width), left)
+        y = min(max(now.y, top + region.height - room.height), top)
         if (x, y) == now:
             return False
         self.scroll_to(x, y, animate=False, force=True)
@@ -142,7 +146,7 @@ class SheetPage(Page):
         return self._go(look, down * far, right * far)
 
     def turn(self, look: Look, pages: int) -> Look:
-        in_sight = 1 if self.sheet is None else self.room.height // self.sheet.pitch
+        in_sight = 1 if self.sheet is None else self.room(self.sheet).height // self.sheet.pitch
         return self._go(look, pages * max(1, in_sight), 0)
 
     def enter(self, look: Look) -> Look | None:
@@ -150,13 +154,13 @@ class SheetPage(Page):
         return replace(look, page="grid", lens="head")
 
     def on_click(self, event: events.Click) -> None:
-        offset = event.get_content_offset(self)
-        if offset is None or self.sheet is None:
+        offset, sheet = event.get_content_offset(self), self.painted
+        if offset is None or sheet is None:
             return
-        x, y = offset.x - self.fixed_columns, offset.y - self.fixed_lines
+        x, y = offset.x - sheet.fixed_columns, offset.y - sheet.fixed_lines
         if x < 0 or y < 0:
             return
-        head = self.sheet.head_at(x + self.scroll_offset.x, y + self.scroll_offset.y)
+        head = sheet.head_at(x + self.scroll_offset.x, y + self.scroll_offset.y)
         if head is None:
             return
         self.post_message(HeadPicked(*head))
@@ -174,56 +178,78 @@ class SheetPage(Page):
 
     def notify_style_update(self) -> None:
         self._pen = None
-        self.take_picture()
+        if self.painted is self.sheet:
+            self.take_picture()
         super().notify_style_update()
 
     def take_picture(self) -> None:
-        """Take in the look, without painting it yet."""
-        self._picture = None
-        if self.sheet is not None:
+        """Take in what is to be shown, without painting it yet."""
+        sheet, kind, self._picture = self.sheet, self.kind, None
+        if sheet is not None and kind is not None:
             heads = [*((head, CHOSEN) for head in self.look.chosen), (self.selected, SELECTED)]
-            places = ((self.sheet.place(head), kind) for head, kind in heads)
+            places = ((sheet.place(head), kind) for head, kind in heads)
             frames = [(place, kind) for place, kind in places if place is not None]
-            shading = self._shading(self.sheet)
-            self._picture = SheetPicture(self.sheet, self.maps, shading, self.pen, frames)
+            shading = self._shading(sheet)
+            self._picture = SheetPicture(sheet, self.maps, kind, shading, self.pen, frames)
 
     def _shading(self, sheet: Sheet) -> Shading:
         look, stack = self.look, self.look.stack_info
-        boundary = next((at for at, unit in enumerate(look.keys) if unit.part == 1), 0)
+        same = stack is not None and stack.queries == stack.keys
+        boundary = sentence_boundary(look.queries) if same else None
         return Shading(
             sheet.grain,
             look.scale,
             self.palette.count,
             stack is not None and stack.causal,
             look.threshold,
-            look.between,
-            boundary,
+            None if boundary is None else (look.between, boundary),
         )
 
     def render_line(self, y: int) -> Strip:
         picture = self._picture
         if picture is None:
             return self.strip_of([])
-        if y < self.fixed_lines:
-            return self.strip_of(self.column_numbers())
-        line = y - self.fixed_lines + self.scroll_offset.y
-        row, at = picture.sheet.row_at(line)
-        if row >= len(picture.sheet.rows):
+        sheet = picture.sheet
+        if y < sheet.fixed_lines:
+            return self.strip_of(self._column_numbers(sheet))
+        line = y - sheet.fixed_lines + self.scroll_offset.y
+        row, at = sheet.row_at(line)
+        if row >= len(sheet.rows):
             return self.strip_of([])
-        number = self.row_number(row, at)
-        if row >= 0 and at == 0 and not picture.sheet.rows[row]:
+        if sheet.captions and at == 0:
+            return self.strip_of(self._captions(sheet, row))
+        number = self._row_number(sheet, row if at == 0 else -1)
+        if at == 0 and row >= 0 and not sheet.rows[row]:
             return self.strip_of([*number, Segment("no attention", self.style_of("faint"))])
-        if picture.sheet.captions and at == 0:
-            return self.strip_of([*number, *self._captions(row)])
-        width = self.size.width - self.fixed_columns
+        width = self.size.width - sheet.fixed_columns
         return self.strip_of([*number, *picture.segments(line, self.scroll_offset.x, width)])
 
-    def _captions(self, row: int) -> list[Segment]:
+    def _column_numbers(self, sheet: Sheet) -> list[Segment]:
+        """The numbers of the heads, above a table."""
+        faint, current = self.style_of("faint"), self.style_of("current")
+        numbers = []
+        for head in range(max(len(row) for row in sheet.rows)):
+            style = current if head == self.look.head else faint
+            numbers.append(Segment(f" {head}".ljust(sheet.slot), style))
+        return [Segment(" " * sheet.fixed_columns, faint), *self._in_sight(numbers)]
+
+    def _row_number(self, sheet: Sheet, row: int) -> list[Segment]:
+        """The number of a layer, on the left of a table; blank for -1."""
+        if not sheet.fixed_columns:
+            return []
+        style = self.style_of("current" if row == self.look.layer else "faint")
+        number = "" if row < 0 else row
+        return [Segment(f"{number:>{sheet.fixed_columns - 1}} ", style)]
+
+    def _captions(self, sheet: Sheet, row: int) -> list[Segment]:
         """The names and values above a row of maps."""
-        assert self.sheet is not None
-        segments = []
-        for head in self.sheet.rows[row]:
-            segments += list(self._caption(head, self.sheet.width + 2, self.sheet.slot))
+        bar, width = sheet.width + 2, sheet.slot
+        return self._in_sight(
+            [segment for head in sheet.rows[row] for segment in self._caption(head, bar, width)]
+        )
+
+    def _in_sight(self, segments: list[Segment]) -> list[Segment]:
+        """A line from the first column in sight on."""
         left = self.scroll_offset.x
         return list(Strip(segments).crop(left, left + self.size.width))
 

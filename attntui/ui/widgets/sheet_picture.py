@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
 from rich.segment import Segment
 
+from attntui.core.protocol import GetMaps
 from attntui.render.thumbnails import OUTSIDE, DotPen, Shading, draw_frame
 from attntui.ui.widgets.map_sheet import Sheet
 from attntui.ui.widgets.small_maps import SmallMaps
@@ -22,6 +24,8 @@ class SheetPicture:
 
     sheet: Sheet
     maps: SmallMaps
+    kind: GetMaps
+    """What is asked for each layer."""
     shading: Shading
     pen: DotPen
     frames: Sequence[tuple[tuple[int, int], int]]
@@ -43,7 +47,8 @@ class SheetPicture:
         row, within = divmod(at - sheet.first_dot(0), sheet.pitch * sheet.per_line)
         if 0 <= row < len(sheet.rows) and within < sheet.dots:
             for column, (layer, head) in enumerate(sheet.rows[row]):
-                shown, left = self.maps.dots(layer, self.shading), sheet.left(column)
+                request, left = replace(self.kind, layer=layer), sheet.left(column)
+                shown = self.maps.dots(request, self.shading)
                 if shown is not None:
                     dots[left : left + sheet.width] = shown[head, within]
         for (row, column), kind in self.frames:

@@ -26,14 +26,13 @@ class SmallMaps:
         self._shading: Shading | None = None
         self._dots: dict[int, np.ndarray] = {}
 
-    def put(self, request: GetMaps, weights: np.ndarray, in_sight: Collection[int]) -> bool:
-        """Keep an answer; whether it is of another kind, and took the place of all before.
+    def put(self, request: GetMaps, weights: np.ndarray, in_sight: Collection[int]) -> None:
+        """Keep an answer; one of another kind takes the place of all before.
 
         Beyond the budget the oldest are dropped, but none of the layers in sight.
         """
         kind = replace(request, layer=0)
-        is_other = kind != self._kind
-        if is_other:
+        if kind != self._kind:
             self._kind = kind
             self._weights.clear()
             self._dots.clear()
@@ -45,21 +44,19 @@ class SmallMaps:
                 break
             held -= self._weights.pop(layer).nbytes
             self._dots.pop(layer, None)
-        return is_other
 
     def holds(self, request: GetMaps) -> bool:
         """Whether the answer to a request is here."""
         return replace(request, layer=0) == self._kind and request.layer in self._weights
 
-    def weights(self, layer: int) -> np.ndarray | None:
-        """(heads, rows, keys) of a layer; None where they have not come."""
-        return self._weights.get(layer)
-
-    def dots(self, layer: int, shading: Shading) -> np.ndarray | None:
-        """(heads, dots, columns) of a layer, levels; None where its maps have not come."""
+    def dots(self, request: GetMaps, shading: Shading) -> np.ndarray | None:
+        """The answer to a request as levels, (heads, dots, columns); None where it is not here."""
+        if not self.holds(request):
+            return None
         if shading != self._shading:
             self._shading = shading
             self._dots.clear()
-        if layer not in self._dots and layer in self._weights:
+        layer = request.layer
+        if layer not in self._dots:
             self._dots[layer] = shading.dots(self._weights[layer])
-        return self._dots.get(layer)
+        return self._dots[layer]

@@ -59,7 +59,7 @@ STORY = (
     " every morning she looked out of the window to see whether the doctor would come.\n\n"
     "One day the wind blew so hard that the boats could not leave the harbour. The queen put on her"
     " cloak and went down to the water. There was nobody there but an old woman with a basket."
-    " “Have you seen Doctor Mirabel?” asked the queen. “Every day Doctor Mir"
+    ' "Have you seen Doctor Mirabel?" asked the queen. "Every day Doctor Mir'
 )
 
 
@@ -73,7 +73,7 @@ PICTURES: dict[str, Picture] = {
     "layer-120x36": Picture("demo", keys=("4",)),
     "model-120x36": Picture("demo", keys=("5", "o", "o", "S")),
     "neuron-120x36": Picture("demo", keys=("6",)),
-    "pair-120x36": Picture("demo-bert", prompt=PAIR[0], pair=PAIR[1], keys=("p", "p")),
+    "pair-120x36": Picture("demo-bert", prompt=PAIR[0], pair=PAIR[1], keys=("g", *"3.2", "enter", "p", "p", "s")),
     "demo-bert-120x36": Picture("demo-bert"),
     "demo-bert-80x24": Picture("demo-bert", NARROW),
     "demo-bert-japanese-120x36": Picture("demo-bert", prompt=JAPANESE_MASKED_PROMPT),

@@ -5,8 +5,8 @@ import tempfile
 
 for name in [name for name in os.environ if name.startswith("TEXTUAL_")]:
     del os.environ[name]
-os.environ.pop("NO_COLOR", None)
-os.environ.pop("COLORFGBG", None)
+for name in ("NO_COLOR", "COLORFGBG", "COLUMNS", "LINES"):
+    os.environ.pop(name, None)
 os.environ["TEXTUAL_COLOR_SYSTEM"] = "truecolor"
 os.environ["TEXTUAL_ANIMATIONS"] = "none"
 # Nothing of the developer's own, and nothing left behind.

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -12,9 +13,17 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer, BertConfig, BertForMaskedLM, BertJapaneseTokenizer
 
 from attntui.core.errors import UserError
-from attntui.core.protocol import ModelOptions, PromptInput, SideInfo
+from attntui.core.protocol import (
+    GetWindow,
+    Head,
+    ModelOptions,
+    PromptInput,
+    Reading,
+    SideInfo,
+)
 from attntui.engine import encoding, japanese, loading, run, sides, tokenising
 from attntui.engine.model import Encoded
+from attntui.engine.windows import window
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 WORDS = "吾輩 は 猫 で ある 。 名前 まだ 無い 東京 ##都 ガ ##ラス gpt ##2 don ' t を 飲む"
@@ -165,6 +174,12 @@ def test_a_model_from_its_files_to_its_attention(folders: dict[str, Path], work:
         assert [word.text for word in encoded.sides[0].words if word.part == 1] == [
             *("猫", "は", "[MASK]", "。")
         ]
+        every = (0, len(encoded.sides[0].words))
+        words = Reading(words=True)
+        request = GetWindow(1, Head("self", 0, 0), every, every, reading=words)
+        _, (weights, *_) = window(traced.reader("self", words), request)
+        assert len(weights) < len(encoded.sides[0].tokens)
+        np.testing.assert_allclose(weights.sum(-1), 1, atol=1e-5)
 
 
 @pytest.mark.parametrize("package", ["fugashi", "unidic_lite"])

@@ -57,6 +57,8 @@ def loaded_by(program: str) -> set[str]:
             (*HEAVY, *SCREEN, "numpy", "huggingface_hub"),
         ),
         ("from attntui.cli.run import run; run(['models'])", (*HEAVY, "textual")),
+        # The first paint waits for none of these.
+        ("import attntui.ui.app", (*HEAVY, "numpy", "huggingface_hub", "matplotlib")),
         ("import attntui.engine.server", (*HEAVY, *SCREEN)),
         ("import attntui.engine.session", SCREEN),
     ],

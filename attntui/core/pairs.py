@@ -42,3 +42,14 @@ def between(
     from_source = (np.arange(*rows) >= boundary) == (source == "B")
     to_target = (np.arange(*keys) >= boundary) == (target == "B")
     return np.asarray(from_source[:, None] & to_target)
+
+
+def whole_cells(inside: np.ndarray, row_step: int, key_step: int) -> np.ndarray:
+    """(cells down, cells across) bool: the cells of row_step x key_step that lie wholly inside.
+
+    A cell that pools both sentences shows neither: its largest weight may be of the other one.
+    """
+    import numpy as np
+
+    rows = np.logical_and.reduceat(inside, range(0, inside.shape[0], row_step), axis=0)
+    return np.logical_and.reduceat(rows, range(0, inside.shape[1], key_step), axis=1)

@@ -14,7 +14,7 @@ from rich.color import Color
 from rich.segment import Segment
 from rich.style import Style
 
-from attntui.core.pairs import Between, between
+from attntui.core.pairs import Between, between, whole_cells
 from attntui.core.scale import Scale, brightness, levels
 from attntui.render.palette import Palette
 
@@ -87,7 +87,7 @@ class Shading:
         outside = (maps < self.threshold) | (self.causal & future & (maps == 0))
         if self.pair is not None:
             inside = between(*self.pair, (0, down * steps[0]), (0, across * steps[1]))
-            outside |= ~inside[:: steps[0], :: steps[1]]
+            outside |= ~whole_cells(inside, *steps)
         shown = np.where(outside, np.int8(OUTSIDE), shown.astype(np.int8))
         return shown.repeat(self.grain.down, 1).repeat(self.grain.across, 2)
 

@@ -245,8 +245,8 @@ def remapped(own: Mapping[str, str]) -> tuple[Key, ...]:
     for name in own:
         if name not in ids:
             near = get_close_matches(name, ids, 1)
-            hint = f"; did you mean {near[0]}" if near else ""
-            raise UserError(f"The config file gives a key to {name}, which is nothing{hint}.")
+            hint = f". Did you mean {near[0]}?" if near else "."
+            raise UserError(f"The config file gives a key to {name}, which is nothing{hint}")
     table = tuple(
         key._replace(keys=own[key.id], show=sanitise(own[key.id].replace(",", " ")))
         if key.id in own

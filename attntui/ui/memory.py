@@ -70,6 +70,13 @@ class Memory:
             return _decoded((self.folder / PLACE).read_bytes(), Place)
         return None
 
+    def keep_draft(self) -> None:
+        """Put what the last session left unrun among the prompts, before this one's place replaces
+        it."""
+        place = self.place()
+        if place is not None and place.draft is not None and place.draft not in self.prompts()[:-1]:
+            self.add_prompt(place.draft)
+
     def save_place(self, place: Place) -> None:
         look = replace(place.look, model=None, run=None)
         self._write(PLACE, msgspec.json.encode(msgspec.structs.replace(place, look=look)))

@@ -50,7 +50,7 @@ def test_own_keys() -> None:
     table = {key.id: key for key in remapped({"look.words": "W"})}
     assert table["look.words"].keys == table["look.words"].show == "W"
     assert len(table) == len(KEYS)
-    with pytest.raises(UserError, match=r"did you mean look\.words"):
+    with pytest.raises(UserError, match=r"Did you mean look\.words\?"):
         remapped({"look.word": "W"})
     with pytest.raises(UserError, match="gives q to"):
         remapped({"look.words": "q"})

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attntui.core.pairs import BETWEEN, Between, between, sentence_boundary
+from attntui.core.pairs import BETWEEN, Between, between, sentence_boundary, whole_cells
 from attntui.core.protocol import Token, Word
 
 
@@ -59,3 +59,10 @@ def test_cells_are_kept_by_the_sentences_of_query_and_key(
 def test_the_four_parts_are_the_whole() -> None:
     parts = [between(pair, 3, (0, 7), (0, 7)) for pair in BETWEEN[1:]]
     assert (np.sum(parts, axis=0) == between("all", 3, (0, 7), (0, 7))).all()
+
+
+def test_a_cell_of_both_sentences_shows_neither() -> None:
+    inside = between("A→B", 3, (0, 5), (0, 7))
+    found = whole_cells(inside, 2, 2)
+    assert found.astype(int).tolist() == [[0, 0, 1, 1], [0, 0, 0, 0], [0, 0, 0, 0]]
+    assert (whole_cells(inside, 1, 1) == inside).all()

@@ -3,6 +3,8 @@
 import stat
 from pathlib import Path
 
+import msgspec
+
 from attntui.core.protocol import ModelOptions, PromptInput
 from attntui.ui.memory import MODELS, PLACE, PROMPTS, Memory, Past, Place
 from attntui.ui.state import Look, Start
@@ -97,3 +99,22 @@ async def test_a_second_text_is_run_and_walked_with_the_first(open_app: Opener) 
         await screen.settled()
         assert not second.display
         assert {token.part for token in screen.main.look.queries} == {0, -1}
+
+
+async def test_every_view_opens_before_there_is_a_run(open_app: Opener) -> None:
+    start = Start(look=Look(page="lines"))
+    async with open_app(prompt="tokens 4", start=start, fake=True, wait=False) as screen:
+        for key in "2345612":
+            await screen.pilot.press(key)
+        await screen.until(lambda: screen.main.look.run is not None)
+        await screen.settled()
+        assert screen.main.look.page == "lines"
+
+
+async def test_a_draft_outlives_the_next_session_too(open_app: Opener) -> None:
+    memory = Memory()
+    memory.save_place(msgspec.structs.replace(PLACED, draft=Past("half a", "thought")))
+    for _ in range(2):
+        async with open_app(prompt="tokens 4", fake=True):
+            pass
+    assert Past("half a", "thought") in memory.prompts()

@@ -154,6 +154,8 @@ class Looking(Screen[None]):
         rest = tuple(head for head in self.look.chosen if head != here)
         chosen = rest if here in self.look.chosen else (*rest, here)
         self.change(replace(self.look, chosen=chosen))
+        names = ", ".join(f"{layer}.{head}" for layer, head in chosen)
+        self.say(f"Chosen: {names or 'no head'}. Lines show each of them, m their mean.")
 
     def action_next_stack(self) -> None:
         names = [stack.name for stack in self.look.stacks]

@@ -1,5 +1,6 @@
 """The lines around the panes: status and trust above, the cell under the cursor and keys below."""
 
+import math
 from typing import TYPE_CHECKING, cast
 
 from textual.content import Content
@@ -136,6 +137,8 @@ class CursorLine(Static):
             return Content("")
         query, key = look.queries[look.query], look.keys[look.key]
         weight = "…" if self.weight is None else f"{self.weight:.4f}"
+        if self.weight is not None and math.isnan(self.weight):
+            weight = "hidden: t shows it"
         stack = look.stack_info
         if self.weight == 0 and stack is not None and stack.causal and look.key > look.query:
             weight = "masked: a later token"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from attntui.core.pairs import Between, between
+from attntui.core.pairs import Between, between, whole_cells
 from attntui.core.protocol import GetWindow
 from attntui.core.scale import Scale, brightness, levels
 from attntui.ui.state import Look
@@ -93,7 +93,7 @@ class GridWindow:
             shown = np.where(self.weights < threshold, np.int16(-1), shown)
         if pair is not None:
             rows, keys = self.request.rows, self.request.keys
-            inside = between(*pair, rows, keys)[:: self.step, :: self.step]
+            inside = whole_cells(between(*pair, rows, keys), self.step, self.step)
             shown = np.where(inside, shown, np.int16(-1))
         if causal:
             down, across = self.weights.shape

@@ -148,7 +148,9 @@ class LinesView(Page):
     def weight_at_cursor(self, look: Look) -> float | None:
         """The exact weight of the cell, if its row is at hand."""
         needed = self._needed()
-        if look.view not in self._wanted_views() or self._blocks.missing(needed) is not None:
+        if not needed or look.view not in self._wanted_views():
+            return None
+        if self._blocks.missing(needed) is not None:
             return None
         view = self._wanted_views().index(look.view)
         return float(self._blocks.rows(needed, (look.query,))[view, 0, look.key])

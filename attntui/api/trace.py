@@ -13,6 +13,7 @@ from attntui.core.errors import UserError
 from attntui.core.protocol import (
     STATISTICS,
     Basis,
+    Between,
     Chosen,
     Direction,
     GetStatistics,
@@ -91,6 +92,7 @@ class Trace:
         stack: Stack | None = None,
         words: bool = False,
         sinks: Sinks = "show",
+        between: Between = "all",
     ) -> np.ndarray:
         """One head's weights (query, key) float32.
 
@@ -104,12 +106,13 @@ class Trace:
                 (Clark et al. 2019).
             sinks: weights on special tokens and attention sinks are shown, or hidden (NaN), or
                 hidden and each row's other weights scaled up to sum to 1.
+            between: of two sentences, `A-B` leaves what A's queries give B's keys; others are NaN.
 
         Raises:
             UserError: there is no such stack, layer or head.
             EngineFault, EngineGone: the model's process failed; this holds for all methods.
         """
-        return self._matrix(Head(self._stack(stack).name, layer, head), words, sinks)
+        return self._matrix(Head(self._stack(stack).name, layer, head), words, sinks, between)
 
     def mean(
         self,
@@ -118,6 +121,7 @@ class Trace:
         stack: Stack | None = None,
         words: bool = False,
         sinks: Sinks = "show",
+        between: Between = "all",
     ) -> np.ndarray:
         """The mean over all heads of a layer, or of all layers: (query, key) float32.
 
@@ -130,7 +134,7 @@ class Trace:
             raise UserError("give a layer, or heads as (layer, head), but not both.")
         name = self._stack(stack).name
         view = Chosen(name, tuple((at, head) for at, head in heads)) if heads else Mean(name, layer)
-        return self._matrix(view, words, sinks)
+        return self._matrix(view, words, sinks, between)
 
     def rollout(
         self,
@@ -141,6 +145,7 @@ class Trace:
         stack: Stack | None = None,
         words: bool = False,
         sinks: Sinks = "show",
+        between: Between = "all",
     ) -> np.ndarray:
         """Attention rollout (Abnar & Zuidema 2020, arXiv 2005.00928): (query, key) float32.
 
@@ -149,14 +154,14 @@ class Trace:
             start_layer: layers before it are left out.
             head_fusion: how a layer's heads become one; the paper takes the mean.
             discard_ratio: the share of the smallest weights that is dropped; vit-explain's.
-            stack, words, sinks: see `attention`.
+            stack, words, sinks, between: see `attention`.
 
         Raises:
             UserError: an option is out of range, or queries and keys are other tokens.
         """
         name = self._stack(stack).name
         view = Rollout(name, residual, start_layer, head_fusion, discard_ratio)
-        return self._matrix(view, words, sinks)
+        return self._matrix(view, words, sinks, between)
 
     def top(
         self,
@@ -168,6 +173,7 @@ class Trace:
         stack: Stack | None = None,
         words: bool = False,
         sinks: Sinks = "show",
+        between: Between = "all",
     ) -> list[Attended]:
         """The `k` tokens that a query attends to most, largest first; weights of 0 are left out.
 
@@ -176,7 +182,7 @@ class Trace:
             k: how many, at most.
             layer, head: one head; without a head the mean of a layer; without both, of all.
             direction: `attended_by` lists the queries that give the key at `query` most.
-            stack, words, sinks: see `attention`.
+            stack, words, sinks, between: see `attention`.
 
         Raises:
             UserError: there is no such position, stack, layer or head.
@@ -190,7 +196,7 @@ class Trace:
         if not -count <= query < count:
             raise UserError(f"there is no position {query}: there are {count}, from 0.")
         positions = (query % count,)
-        reading = Reading(words, sinks)
+        reading = Reading(words, sinks, between)
         request = checked(GetTop(self.info.run, view, positions, direction, k, reading))
 
         async def fetch(engine: Engine) -> Top:
@@ -233,13 +239,13 @@ class Trace:
 
         return self._ask(fetch)
 
-    def _matrix(self, view: View, words: bool, sinks: Sinks) -> np.ndarray:
+    def _matrix(self, view: View, words: bool, sinks: Sinks, between: Between) -> np.ndarray:
         chosen = self._stack(view.stack)
         shape = (
             len(self._texts(chosen, words, keys=False)),
             len(self._texts(chosen, words, keys=True)),
         )
-        view, reading = checked(view), checked(Reading(words, sinks))
+        view, reading = checked(view), checked(Reading(words, sinks, between))
 
         async def fetch(engine: Engine) -> np.ndarray:
             matrix = np.empty(shape, np.float32)

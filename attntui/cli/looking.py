@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from typer import Option
 
 from attntui.core.errors import UserError
-from attntui.core.protocol import Reading, Rollout
+from attntui.core.protocol import Between, Reading, Rollout
 
 if TYPE_CHECKING:
     from attntui.export.file import Looks
@@ -103,10 +103,13 @@ class ReadingChoice:
             " the rest up to 1."
         ),
     ] = "show"
+    between: Annotated[
+        Between, Option(help="Of two sentences, whose queries look at whose keys: A-B, say.")
+    ] = "all"
 
     @property
     def reading(self) -> Reading:
-        return Reading(self.words, self.sinks)
+        return Reading(self.words, self.sinks, self.between)
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,6 @@ from attntui.core.protocol import (
 OnProgress = Callable[[Progress], None] | None
 Kind = TypeVar("Kind", bound=Reply)
 
-SHOWN = Reading()
 TILE = 2**22
 """Weights asked for at once (16 MiB): bounds memory on both sides of the pipe."""
 

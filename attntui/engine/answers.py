@@ -11,6 +11,7 @@ from attntui.core.protocol import (
     GetMaps,
     GetPredictions,
     GetScores,
+    GetShares,
     GetStatistics,
     GetTop,
     GetWindow,
@@ -51,6 +52,9 @@ def answer(loaded: LoadedModel | None, run: Run, request: Request, work: Work) -
         case GetCellMap(stack=stack, query=query, key=key, reading=reading):
             reader = run.reader(stack, reading, *watch)
             found = windows.cell_map(reader, query, key)
+            return Arrays(run.number, ("map",)), [found]
+        case GetShares(stack=stack, reading=reading):
+            found = windows.shares(run.reader(stack, reading, *watch), work.check_cancel)
             return Arrays(run.number, ("map",)), [found]
         case GetTop(view=view, reading=reading):
             return tops(run.reader(view.stack, reading, *watch), request, *watch), []

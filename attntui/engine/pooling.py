@@ -8,18 +8,23 @@ from attntui.core.protocol import Pooling
 
 
 def pool(
-    weights: Tensor, row_step: int, key_step: int, pooling: Pooling, hidden: Tensor | None = None
+    weights: Tensor,
+    row_step: int,
+    key_step: int,
+    pooling: Pooling,
+    blank_rows: Tensor | None = None,
+    blank_keys: Tensor | None = None,
 ) -> Tensor:
     """(..., rows, keys) in cells of row_step x key_step; the last of an axis may pool fewer.
 
-    `hidden` (keys) bool are columns that do not count and whose weights must be 0; a cell of such
+    `blank_rows`, `blank_keys` (bool) do not count, and their weights must be 0; a cell of such
     alone is NaN. A NaN among the weights that count stays one, so that it is seen from afar.
     """
     rows, keys = weights.shape[-2:]
     if not weights.numel():
         return weights.new_zeros(*weights.shape[:-2], -(-rows // row_step), -(-keys // key_step))
-    counted = torch.ones(keys) if hidden is None else (~hidden).float()
-    across = _cells(counted, key_step).sum(-1).to(weights.device)
+    down = _counted(blank_rows, rows, row_step).to(weights.device)[:, None]
+    across = _counted(blank_keys, keys, key_step).to(weights.device)
     if row_step == key_step == 1:
         cells = weights
     else:
@@ -30,11 +35,13 @@ def pool(
         tall = reduce(padded.reshape(*weights.shape[:-2], -1, row_step, padded.shape[-1]), -2)
         cells = reduce(tall.reshape(*tall.shape[:-1], -1, key_step), -1)
         if pooling == "mean":
-            down = _cells(torch.ones(rows), row_step).sum(-1).to(weights.device)
-            cells = cells / (down[:, None] * across)
-    return cells if hidden is None else cells.masked_fill(across == 0, torch.nan)
+            cells = cells / (down * across)
+    if blank_rows is None and blank_keys is None:
+        return cells
+    return cells.masked_fill((down == 0) | (across == 0), torch.nan)
 
 
-def _cells(values: Tensor, step: int) -> Tensor:
-    """(cells, step), the last filled up with zeros."""
-    return functional.pad(values, (0, -len(values) % step)).reshape(-1, step)
+def _counted(blank: Tensor | None, length: int, step: int) -> Tensor:
+    """(cells): how many positions of each count."""
+    counted = torch.ones(length) if blank is None else (~blank).float()
+    return functional.pad(counted, (0, -length % step)).reshape(-1, step).sum(-1)

@@ -2,11 +2,11 @@
 
 Words come first: the sum over a key's tokens, the mean over a query's (Clark et al. 2019), which
 leaves the sum of a row as it was. Then whole columns hide, and if the rest is to sum to 1 again,
-each row is divided by what it has left.
+each row is divided by what it has left. Of two sentences, one's queries and one's keys stay last.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -15,6 +15,7 @@ from attntui.core.protocol import View
 from attntui.engine.axis import Axis
 from attntui.engine.forward import CheckCancel, Report, never, silent
 from attntui.engine.layers import Layer, tile_rows
+from attntui.engine.sentences import Apart
 from attntui.engine.stacks import Tower
 from attntui.engine.views import Views
 
@@ -24,11 +25,13 @@ class Rows:
     """Rows of one matrix, or of several heads' at once."""
 
     weights: Tensor
-    """(..., rows, keys) float32; columns that hide are 0."""
+    """(..., rows, keys) float32; what the reader leaves blank is 0."""
     sink: Tensor | None
     """(..., rows): a learned sink's weight, None where there is none."""
     hidden: Tensor | None
     """(..., rows): the weight on keys that hide, before any scaling; None where nothing may."""
+    elsewhere: Tensor | None = None
+    """(..., rows): the weight that is not between the sentences looked at; None: all are."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +46,20 @@ class Reader:
     """(keys) bool on the CPU: the columns that hide; None where nothing may."""
     scale: bool = False
     """Whether what does not hide, a learned sink's weight included, is to sum to 1."""
+    apart: Apart | None = None
+    """What is outside of the sentences looked at; None where nothing is."""
+
+    @property
+    def blank_queries(self) -> Tensor | None:
+        """(queries) bool on the CPU: rows of which nothing is shown."""
+        return None if self.apart is None else self.apart.queries
+
+    @property
+    def blank_keys(self) -> Tensor | None:
+        """(keys) bool on the CPU: columns of which nothing is shown."""
+        if self.apart is None or self.hidden is None:
+            return self.hidden if self.apart is None else self.apart.keys
+        return self.hidden | self.apart.keys
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -86,8 +103,11 @@ class Reader:
         weights = self.queries.means(weights, -2, start, stop)
         if sink is not None:
             sink = self.queries.means(sink, -1, start, stop).to(weights.device)
-        if self.hidden is None:
-            return Rows(weights, sink, None)
+        rows = Rows(weights, sink, None) if self.hidden is None else self._hide(weights, sink)
+        return rows if self.apart is None else self._keep_apart(rows, start, stop)
+
+    def _hide(self, weights: Tensor, sink: Tensor | None) -> Rows:
+        assert self.hidden is not None
         columns = self.hidden.to(weights.device)
         hidden = weights[..., columns].sum(-1)
         weights = weights.masked_fill(columns, 0)
@@ -98,3 +118,10 @@ class Reader:
             weights = weights / left[..., None]
             sink = None if sink is None else sink / left
         return Rows(weights, sink, hidden)
+
+    def _keep_apart(self, rows: Rows, start: int, stop: int) -> Rows:
+        assert self.apart is not None
+        device = rows.weights.device
+        outside = self.apart.queries[start:stop, None] | self.apart.keys
+        kept = rows.weights.masked_fill(outside.to(device), 0)
+        return replace(rows, weights=kept, elsewhere=rows.weights.sum(-1) - kept.sum(-1))

@@ -1,6 +1,6 @@
 """A run: one prompt through the model once, and what is kept of it for whoever looks after."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 
 import numpy as np
@@ -13,6 +13,7 @@ from attntui.engine.forward import CheckCancel, Report, forward, held_bytes, nev
 from attntui.engine.model import Encoded, LoadedModel
 from attntui.engine.patterns import Measured, measure
 from attntui.engine.reading import Reader
+from attntui.engine.sentences import apart
 from attntui.engine.stacks import Tower
 from attntui.engine.views import Views
 
@@ -129,8 +130,11 @@ class Run:
         """
         tower = self.views.tower(stack)
         queries, keys = (axis(side, reading.words) for side in self.sides(stack))
-        if reading.sinks == "show":
-            return Reader(self.views, tower, queries, keys)
-        found = self.hidden(stack, reading.words, check_cancel, progress)
-        scale = reading.sinks == "renormalise"
-        return Reader(self.views, tower, queries, keys, hidden.columns(found, keys), scale)
+        reader = Reader(self.views, tower, queries, keys)
+        if reading.sinks != "show":
+            found = self.hidden(stack, reading.words, check_cancel, progress)
+            hides, scale = hidden.columns(found, keys), reading.sinks == "renormalise"
+            reader = replace(reader, hidden=hides, scale=scale)
+        if reading.between != "all":
+            reader = replace(reader, apart=apart(*self.sides(stack), reading))
+        return reader

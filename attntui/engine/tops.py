@@ -25,31 +25,32 @@ def tops(
     if not request.positions:
         raise UserError("name at least one position to sum over.")
     sums = _columns if request.direction == "attended_by" else _rows
-    weights, sink, hidden = sums(reader, request, check_cancel, progress)
+    weights, sink, hidden, elsewhere = sums(reader, request, check_cancel, progress)
     entries = tuple(TopEntry(at, weight) for at, weight in top(weights.numpy(), request.count))
     listed = sum(entry.weight for entry in entries)
     rest = max(0.0, float(weights.double().nansum()) - listed)
-    return Top(request.run, entries, rest, sink, hidden)
+    return Top(request.run, entries, rest, sink, hidden, max(0.0, elsewhere))
 
 
 def _rows(
     reader: Reader, request: GetTop, check_cancel: CheckCancel, progress: Report
-) -> tuple[Tensor, float, float]:
-    """What some queries give: (keys), a learned sink, and keys that hide."""
+) -> tuple[Tensor, float, float, float]:
+    """What some queries give: (keys), a learned sink, keys that hide, other sentences."""
     _check(request.positions, reader.shape[0], "query", "queries")
-    total, sink, hidden = torch.zeros(reader.shape[1]), 0.0, 0.0
+    total, sink, hidden, elsewhere = torch.zeros(reader.shape[1]), 0.0, 0.0, 0.0
     for at in request.positions:
         rows = reader.rows(request.view, at, at + 1, check_cancel, progress)
         total += rows.weights[0].cpu()
         sink += 0.0 if rows.sink is None else float(rows.sink)
         hidden += 0.0 if rows.hidden is None else float(rows.hidden)
-    return total, sink, hidden
+        elsewhere += 0.0 if rows.elsewhere is None else float(rows.elsewhere)
+    return total, sink, hidden, elsewhere
 
 
 def _columns(
     reader: Reader, request: GetTop, check_cancel: CheckCancel, progress: Report
-) -> tuple[Tensor, float, float]:
-    """What some keys are given: (queries), no learned sink, and how much of it hides."""
+) -> tuple[Tensor, float, float, float]:
+    """What some keys are given: (queries), no learned sink, how much hides, other sentences."""
     _check(request.positions, reader.shape[1], "key", "keys")
     keys = torch.tensor(request.positions)
 
@@ -61,11 +62,13 @@ def _columns(
             found.append(weights[:, keys.to(weights.device)].sum(-1).cpu())
         return torch.cat(found)
 
+    shown, hidden, elsewhere = sums(reader, keys), 0.0, 0.0
     hides = None if reader.hidden is None else keys[reader.hidden[keys]]
-    hidden = 0.0
     if hides is not None and len(hides):
-        hidden = float(sums(replace(reader, hidden=None), hides).double().sum())
-    return sums(reader, keys), 0.0, hidden
+        hidden = float(sums(replace(reader, hidden=None, apart=None), hides).double().sum())
+    if reader.apart is not None:
+        elsewhere = float((sums(replace(reader, apart=None), keys) - shown).double().sum())
+    return shown, 0.0, hidden, elsewhere
 
 
 def _check(positions: tuple[int, ...], count: int, one: str, many: str) -> None:

@@ -30,17 +30,17 @@ def window(
     if not (0 <= start <= stop <= queries and 0 <= keys.start <= keys.stop <= key_count):
         raise UserError(f"the window reaches outside the {queries} x {key_count} weights.")
     _check_steps(request.row_step, request.key_step)
-    hidden = None if reader.hidden is None else reader.hidden[keys]
+    blank_keys = _part(reader.blank_keys, keys)
     found: dict[str, list[Tensor]] = {"weights": [], "sink": [], "hidden": []}
     for tile in reader.tiles(start, stop, request.row_step):
         check_cancel()
         rows = reader.rows(request.view, *tile, check_cancel, progress)
-        weights = rows.weights[:, keys]
+        weights, blank = rows.weights[:, keys], _part(reader.blank_queries, slice(*tile))
         steps = request.row_step, request.key_step
-        found["weights"].append(pool(weights, *steps, request.pooling, hidden).cpu())
+        found["weights"].append(pool(weights, *steps, request.pooling, blank, blank_keys).cpu())
         for name, shares in (("sink", rows.sink), ("hidden", rows.hidden)):
             if shares is not None:
-                pooled = pool(shares[:, None], request.row_step, 1, request.pooling)
+                pooled = pool(shares[:, None], request.row_step, 1, request.pooling, blank)
                 found[name].append(pooled[:, 0].cpu())
     names = tuple(name for name, tiles in found.items() if tiles)
     return names, [torch.cat(found[name]).numpy() for name in names]
@@ -59,14 +59,17 @@ def maps(
     found = []
     for tile in reader.tiles(0, reader.shape[0], request.row_step, layer.info.heads):
         check_cancel()
-        weights = reader.heads(layer, *tile).weights
-        found.append(pool(weights, *steps, request.pooling, reader.hidden).cpu())
+        weights, blank = (
+            reader.heads(layer, *tile).weights,
+            _part(reader.blank_queries, slice(*tile)),
+        )
+        found.append(pool(weights, *steps, request.pooling, blank, reader.blank_keys).cpu())
     pooled: np.ndarray = torch.cat(found, dim=1).numpy()
     return pooled
 
 
 def cell_map(reader: Reader, query: int, key: int) -> np.ndarray:
-    """(layers, heads) float32: the weight every head gives a cell, NaN where none or hidden.
+    """(layers, heads) float32: the weight every head gives a cell, NaN where none is shown.
 
     Raises:
         UserError: there is no such cell.
@@ -75,13 +78,42 @@ def cell_map(reader: Reader, query: int, key: int) -> np.ndarray:
     if not (0 <= query < queries and 0 <= key < keys):
         raise UserError(f"there is no cell {query}, {key} in {queries} x {keys} weights.")
     weights = np.full((len(reader.tower.layers), reader.tower.heads), np.nan, np.float32)
-    if reader.hidden is not None and reader.hidden[key]:
+    if _is_blank(reader.blank_queries, query) or _is_blank(reader.blank_keys, key):
         return weights
     for number, layer in enumerate(reader.tower.layers):
         if layer is not None:
             row = reader.heads(layer, query, query + 1).weights[:, 0, key]
             weights[number, : layer.info.heads] = row.cpu().numpy()
     return weights
+
+
+def shares(reader: Reader, check_cancel: CheckCancel = never) -> np.ndarray:
+    """(layers, heads) float32: the mean of what the shown queries give the shown keys; NaN: none.
+
+    For a pair of sentences: how much crosses from one to the other.
+    """
+    shares = np.full((len(reader.tower.layers), reader.tower.heads), np.nan, np.float32)
+    queries = reader.shape[0]
+    if reader.blank_queries is not None:
+        queries -= int(reader.blank_queries.sum())
+    for number, layer in enumerate(reader.tower.layers):
+        if layer is None or not queries:
+            continue
+        total = torch.zeros(layer.info.heads, dtype=torch.float64)
+        for tile in reader.tiles(0, reader.shape[0], heads=layer.info.heads):
+            check_cancel()
+            rows = reader.heads(layer, *tile).weights.sum(-1)  # a row is at most 1: float32 will do
+            total += rows.cpu().double().sum(-1)
+        shares[number, : layer.info.heads] = (total / queries).numpy()
+    return shares
+
+
+def _part(blank: Tensor | None, part: slice) -> Tensor | None:
+    return None if blank is None else blank[part]
+
+
+def _is_blank(blank: Tensor | None, at: int) -> bool:
+    return blank is not None and bool(blank[at])
 
 
 def _check_steps(*steps: int) -> None:

@@ -30,6 +30,7 @@ def describe_source(source: Source, numbers: Numbers, hidden: Hidden | None) -> 
         "truncated": run.truncated,
         "words": numbers.reading.words,
         "sinks": numbers.reading.sinks,
+        "between": numbers.reading.between,
         "hidden_keys": None if hidden is None else sorted({*hidden.special, *hidden.sinks}),
         "statistics_on": numbers.statistics,
         "rollout": None if rollout is None else _plain(rollout),

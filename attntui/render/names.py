@@ -1,6 +1,6 @@
 """Views and readings in words."""
 
-from attntui.core.protocol import Chosen, Head, Mean, Reading, Stack, View
+from attntui.core.protocol import Between, Chosen, Head, Mean, Reading, Stack, View
 
 STACKS: dict[Stack, str] = {
     "self": "",
@@ -44,7 +44,14 @@ def reading_name(reading: Reading) -> list[str]:
         parts.append("special tokens and sinks hidden")
     if reading.sinks == "renormalise":
         parts.append("special tokens and sinks hidden, rows scaled to 1")
+    if reading.between != "all":
+        parts.append(pair_name(reading.between))
     return parts
+
+
+def pair_name(between: Between) -> str:
+    """Of two sentences whose queries look at whose keys: `A→B`."""
+    return between.replace("-", "→")
 
 
 def hidden_name(share: float | None) -> str:

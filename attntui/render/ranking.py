@@ -45,6 +45,8 @@ def top_entries(top: Top, units: Sequence[Token | Word]) -> tuple[tuple[Entry, .
         notes.append(f"learned sink {top.sink:.3f}")
     if top.hidden >= 0.0005:
         notes.append(f"hidden {top.hidden:.3f}")
+    if top.elsewhere >= 0.0005:
+        notes.append(f"elsewhere {top.elsewhere:.3f}")
     if top.rest >= 0.0005:
         notes.append(f"all others {top.rest:.3f}")
     return entries, " · ".join(notes)

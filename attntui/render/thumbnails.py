@@ -14,7 +14,6 @@ from rich.color import Color
 from rich.segment import Segment
 from rich.style import Style
 
-from attntui.core.pairs import Between, between, whole_cells
 from attntui.core.scale import Scale, brightness, levels
 from attntui.render.palette import Palette
 
@@ -62,8 +61,8 @@ def finest(queries: int, keys: int, columns: int, dots: int, square: int) -> Gra
 class Shading:
     """Which cells of a small map are drawn, and how bright.
 
-    Outside are the future of a causal model that does not look there, weights below the threshold,
-    keys that the reading hides (NaN) and, of two sentences, all but one's queries and one's keys.
+    Outside are the future of a causal model that does not look there, weights below the threshold
+    and what the reading does not show (NaN).
     """
 
     grain: Grain
@@ -72,8 +71,6 @@ class Shading:
     """Number of levels."""
     causal: bool = False
     threshold: float = 0.0
-    pair: tuple[Between, int] | None = None
-    """Of two sentences whose queries and keys, and the position where the second begins."""
 
     def dots(self, maps: np.ndarray) -> np.ndarray:
         """Weights (heads, rows, keys), pooled as the grain says, as (heads, dots, columns) int8."""
@@ -85,9 +82,6 @@ class Shading:
         last_query = (np.arange(down) + 1) * steps[0] - 1
         future = np.arange(across) * steps[1] > last_query[:, None]
         outside = (maps < self.threshold) | (self.causal & future & (maps == 0))
-        if self.pair is not None:
-            inside = between(*self.pair, (0, down * steps[0]), (0, across * steps[1]))
-            outside |= ~whole_cells(inside, *steps)
         shown = np.where(outside, np.int8(OUTSIDE), shown.astype(np.int8))
         return shown.repeat(self.grain.down, 1).repeat(self.grain.across, 2)
 

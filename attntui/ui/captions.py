@@ -95,8 +95,6 @@ def _fitting(width: int, *titles: str) -> str:
 def readings(look: Look) -> list[str]:
     """What is not as the model gave it: never in silence."""
     notes = reading_name(look.reading)
-    if look.between != "all":
-        notes.append(look.between)
     if look.threshold:
         notes.append(f"from {look.threshold:g}")
     return notes

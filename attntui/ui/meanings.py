@@ -1,7 +1,7 @@
 """What each number on the screen is: its formula and its source."""
 
 from attntui.core.scale import DESCRIPTIONS
-from attntui.ui.measures import MEASURES
+from attntui.ui.measures import measure_of
 from attntui.ui.state import Look
 
 HEAD = (
@@ -95,7 +95,8 @@ HIDDEN = (
 PAIR = (
     "From one sentence to the other",
     "A is everything before the second sentence's first token, separators included; B the rest.\n"
-    "Other cells are not drawn; no number changes.",
+    "Weights that are not from the one to the other are shown nowhere: a list says their sum as\n"
+    "“elsewhere”, and the head map can show how much each head gives in all (o).",
     "as in bertviz's head view (Vig 2019)",
 )
 Meaning = tuple[str, str, str]
@@ -124,7 +125,7 @@ def meanings(look: Look) -> list[Meaning]:
             source.format(discard=discard),
         )
     scale = (f"Scale: {look.scale}", DESCRIPTIONS[look.scale], "s changes it; no number changes")
-    measure = MEASURES[look.map]
+    measure = measure_of(look)
     heads = (f"Head map: {measure.name}", measure.formula, measure.source)
     rest = [*readings(look), heads, scale, TRUST]
     if look.page in {"layer", "model"}:

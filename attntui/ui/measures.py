@@ -1,9 +1,10 @@
 """What the head map can show: the name, the range and the words of every measure of a head."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from attntui.ui.state import MapKind
+from attntui.render.names import pair_name
+from attntui.ui.state import Look, MapKind
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,13 @@ MEASURES: dict[MapKind, Measure] = {
         "gives the cell at the cursor much weight",
         "A_lh[i, j] of every layer l and head h, at the cursor's cell",
         "the same weights as in the grid",
+    ),
+    "pair": Measure(
+        "between sentences",
+        "gives much of its weight to that sentence",
+        "mean, over the queries of the one sentence, of their weight on all keys of the other\n"
+        "(A→A, A→B, B→A or B→B, as p chose; of its own tokens for A→A and B→B)",
+        "the split of bertviz's sentence filter (Vig 2019), as one number",
     ),
     "previous": Measure(
         "previous token",
@@ -112,3 +120,17 @@ MEASURES: dict[MapKind, Measure] = {
     ),
 }
 """In the order in which they are offered."""
+
+UNMEASURED: tuple[MapKind, ...] = ("cell", "pair")
+"""What is no statistic: it is of the cursor's cell, or of the sentences that are chosen."""
+
+
+def offered(look: Look) -> tuple[MapKind, ...]:
+    """What there is to choose from: between sentences only where two are told apart."""
+    return tuple(kind for kind in MEASURES if kind != "pair" or look.between != "all")
+
+
+def measure_of(look: Look) -> Measure:
+    """The chosen measure, under the name that it has here."""
+    found = MEASURES[look.map]
+    return replace(found, name=pair_name(look.between)) if look.map == "pair" else found

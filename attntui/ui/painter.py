@@ -10,6 +10,7 @@ from textual.screen import Screen
 from attntui.client.engine import EngineFault, EngineGone, Superseded
 from attntui.core.errors import UserError
 from attntui.core.protocol import (
+    GetShares,
     GetStatistics,
     GetTop,
     GetWindow,
@@ -148,6 +149,12 @@ class Painter:
         for heads in self._screen.query(HeadValues):
             heads.show_cell_map(arrays[0])
         self._show_values()
+
+    def _paint_shares(self, request: GetShares, reply: Reply, arrays: list[np.ndarray]) -> None:
+        if request.reading == self._look.reading:
+            for heads in self._screen.query(HeadValues):
+                heads.show_shares(arrays[0])
+            self._show_values()
 
     def _paint_statistics(
         self, request: GetStatistics, reply: Reply, arrays: list[np.ndarray]

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
-from attntui.core.pairs import Between
+from attntui.core.pairs import sentence_boundary
 from attntui.core.protocol import (
     Basis,
+    Between,
     Chosen,
     Head,
     HeadFusion,
@@ -31,7 +32,7 @@ PAGES: tuple[PageName, ...] = get_args(PageName)
 """The ways to look, in the order of their number keys."""
 
 Lens = Literal["head", "mean", "chosen", "all", "rollout"]
-MapKind = Literal["cell"] | Statistic
+MapKind = Literal["cell", "pair"] | Statistic
 Axis = Literal["queries", "keys"]
 
 Unit = Token | Word
@@ -136,6 +137,13 @@ class Look:
     def keys(self) -> tuple[Unit, ...]:
         return self.units("keys")
 
+    @property
+    def boundary(self) -> int | None:
+        """Where the second sentence of a pair begins; None where the queries do not see one."""
+        stack = self.stack_info
+        same = stack is not None and stack.queries == stack.keys
+        return sentence_boundary(self.queries) if same else None
+
     def token(self, axis: Axis) -> int:
         """The token at the cursor: of a word its last, which has read the whole of it."""
         at = self.query if axis == "queries" else self.key
@@ -150,7 +158,7 @@ class Look:
     @property
     def reading(self) -> Reading:
         """How the matrix is read, as the engine names it."""
-        return Reading(self.words, self.sinks)
+        return Reading(self.words, self.sinks, self.between)
 
     @property
     def view(self) -> View:
@@ -192,8 +200,11 @@ class Look:
         if look.run is None:  # a resumed place waits for its run
             return look
         queries, keys = len(look.queries), len(look.keys)
+        is_pair = look.boundary is not None
         return replace(
             look,
+            between=self.between if is_pair else "all",
+            map="cell" if self.map == "pair" and not is_pair else self.map,
             query=min(max(self.query, 0), max(queries - 1, 0)),
             key=min(max(self.key, 0), max(keys - 1, 0)),
             marked_queries=frozenset(at for at in self.marked_queries if at < queries),

@@ -5,14 +5,16 @@ from typing import Literal
 from attntui.core.protocol import (
     GetCellMap,
     GetPredictions,
+    GetShares,
     GetStatistics,
     GetTop,
     GetWindow,
     Request,
 )
+from attntui.ui.measures import UNMEASURED
 from attntui.ui.state import Look
 
-Slot = Literal["cell", "cell-map", "statistics", "attends", "attended", "predictions"]
+Slot = Literal["cell", "cell-map", "shares", "statistics", "attends", "attended", "predictions"]
 
 TOP_COUNT = 32
 PREDICTION_COUNT = 16
@@ -33,7 +35,9 @@ def wanted(look: Look) -> dict[Slot, Request]:
     }
     if look.map == "cell":
         requests["cell-map"] = GetCellMap(run, look.stack, look.query, look.key, reading)
-    if look.map != "cell" or weights(look) <= EAGER_WEIGHTS:
+    if look.map == "pair":
+        requests["shares"] = GetShares(run, look.stack, reading)
+    if look.map not in UNMEASURED or weights(look) <= EAGER_WEIGHTS:
         requests["statistics"] = GetStatistics(run, look.stack, look.basis)
     if predicts(look):
         requests["predictions"] = GetPredictions(run, look.token("queries"), PREDICTION_COUNT)

@@ -92,7 +92,13 @@ def test_a_pair_of_sentences_and_the_end(
         trace = model.trace(PROMPT, pair="The boy opened the door")
         assert list(trace.tokens) == tokens
         assert trace.attention(1, 3) == pytest.approx(outputs.attentions[1][0, 3].numpy(), abs=1e-5)
-        assert {token.part for token in trace.info.sides[0].tokens} == {-1, 0, 1}
+        parts = [token.part for token in trace.info.sides[0].tokens]
+        assert set(parts) == {-1, 0, 1}
+        second = parts.index(1)
+        crossing = trace.attention(1, 3, between="A-B")
+        inside = outputs.attentions[1][0, 3, :second, second:].numpy()
+        assert crossing[:second, second:] == pytest.approx(inside, abs=1e-5)
+        assert np.isnan(crossing).sum() == crossing.size - inside.size
     assert ended(process)
     with pytest.raises(attntui.UserError, match="This model was closed: load it again"):
         trace.mean()
@@ -218,6 +224,11 @@ async def test_it_works_inside_a_running_loop(loaded: Loader) -> None:
         (lambda m, t: t.attention(0.5, 0), "layer must be int, not float"),
         (lambda m, t: t.attention(0, 0, "cross"), "there is no cross attention here, only self"),
         (lambda m, t: t.attention(0, 0, sinks="none"), "sinks must be show, hide or renormalise"),
+        (
+            lambda m, t: t.attention(0, 0, between="B"),
+            "between must be all, A-A, A-B, B-A or B-B, not 'B'",
+        ),
+        (lambda m, t: t.mean(between="A-B"), "A-B needs two sentences"),
         (lambda m, t: t.mean(0, heads=[(0, 0)]), "but not both"),
         (lambda m, t: t.rollout(residual=2), "residual must be between 0 and 1, not 2"),
         (

@@ -16,6 +16,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from attntui.core.protocol import STATISTICS
 from attntui.demo import MODELS
+from tests.cli.conftest import Command
 
 TEXT = "The unhappy kings weren't walking, walking home."
 WORD = r"\w+(?:'\w+)?|[^\w\s]+"
@@ -163,3 +164,22 @@ def test_renormalised_rows_sum_to_one_and_calibration_is_not_the_prompt(
     np.testing.assert_allclose(found["attention_hidden"], 1 - sums[..., 0], atol=1e-5)
     assert meta["statistics_on"] == "calibration"
     assert found["induction"].max() > 0.5 and np.isfinite(found["induction"]).all()
+
+
+def test_what_one_sentence_gives_the_other(attntui: Command, tmp_path: Path) -> None:
+    given = ["-m", "demo-bert", "-p", "He slept.", "--pair", "Why?", "--layers", "1"]
+    both, crossing = tmp_path / "both.npz", tmp_path / "crossing.npz"
+    assert attntui("export", *given, "-o", str(both)).returncode == 0
+    assert attntui("export", *given, "-o", str(crossing), "--between", "B-A").returncode == 0
+    whole, found = read(both), read(crossing)
+    second = 1 + whole["tokens"].tolist().index("[SEP]")
+    kept = ~np.isnan(found["attention"])
+    assert kept[..., second:, :second].all() and kept.mean() == pytest.approx(
+        second * (len(whole["tokens"]) - second) / len(whole["tokens"]) ** 2
+    )
+    np.testing.assert_array_equal(found["attention"][kept], whole["attention"][kept])
+    assert json.loads(str(found["meta"]))["between"] == "B-A"
+    alone = ["-m", "demo-bert", "-p", "He slept.", "-o", str(tmp_path / "no.npz")]
+    refused = attntui("export", *alone, "--between", "A-B")
+    assert refused.returncode == 2 and "A-B needs two sentences" in refused.stderr
+    assert not (tmp_path / "no.npz").exists()

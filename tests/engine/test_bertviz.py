@@ -21,8 +21,9 @@ from transformers import (
     AutoTokenizer,
 )
 
-from attntui.core.pairs import BETWEEN, between, sentence_boundary
+from attntui.core.pairs import sentence_boundary
 from attntui.core.protocol import (
+    BETWEEN,
     GetMaps,
     GetScores,
     GetWindow,
@@ -30,6 +31,7 @@ from attntui.core.protocol import (
     Load,
     ModelOptions,
     PromptInput,
+    Reading,
     RunInfo,
     Scores,
     SideInfo,
@@ -43,6 +45,7 @@ pytest.importorskip("bertviz")
 pytestmark = pytest.mark.bertviz
 
 TOLERANCE = 1e-5
+PLAIN = Reading()
 CLASSES = {"gpt2": AutoModelForCausalLM, "bert": AutoModelForMaskedLM, "t5": AutoModelForSeq2SeqLM}
 TEXT, PAIR = "When Mary and John went to the store,", "John gave a drink to the boy."
 NAMES = {
@@ -125,7 +128,7 @@ def given(view: str, **arguments: Any) -> list[dict[str, Any]]:
     return shown(page.data, "const params = ")["attention"]  # type: ignore[no-any-return]
 
 
-def lines(made: Both, stack: str) -> np.ndarray:
+def lines(made: Both, stack: str, reading: Reading = PLAIN) -> np.ndarray:
     """(layers, heads, queries, keys): the windows that our lines are drawn from."""
     shapes = next(each for each in made.info.stacks if each.name == stack)
     rows, keys = (len(made.side(side).tokens) for side in (shapes.queries, shapes.keys))
@@ -133,7 +136,9 @@ def lines(made: Both, stack: str) -> np.ndarray:
         [
             np.stack(
                 [
-                    made.ask(GetWindow(1, Head(stack, at, head), (0, rows), (0, keys)))[1][0]
+                    made.ask(
+                        GetWindow(1, Head(stack, at, head), (0, rows), (0, keys), reading=reading)
+                    )[1][0]
                     for head in range(layer.heads)
                 ]
             )
@@ -142,11 +147,14 @@ def lines(made: Both, stack: str) -> np.ndarray:
     )
 
 
-def maps(made: Both, stack: str) -> np.ndarray:
+def maps(made: Both, stack: str, reading: Reading = PLAIN) -> np.ndarray:
     """(layers, heads, queries, keys): what our model view is drawn from, unpooled."""
     shapes = next(each for each in made.info.stacks if each.name == stack)
     return np.stack(
-        [made.ask(GetMaps(1, stack, at, 1, 1))[1][0] for at in range(len(shapes.layers))]
+        [
+            made.ask(GetMaps(1, stack, at, 1, 1, reading=reading))[1][0]
+            for at in range(len(shapes.layers))
+        ]
     )
 
 
@@ -192,7 +200,7 @@ def test_the_pair_filters(both: Callable[..., Both], view: str) -> None:
     start = made.inputs["token_type_ids"][0].tolist().index(1)
     assert sentence_boundary(made.side("text").tokens) == start
     found = {
-        each["name"].replace("Sentence ", "").replace(" -> ", "→"): each
+        each["name"].replace("Sentence ", "").replace(" -> ", "-"): each
         for each in given(
             view,
             attention=made.attentions()["self"],
@@ -200,11 +208,11 @@ def test_the_pair_filters(both: Callable[..., Both], view: str) -> None:
             sentence_b_start=start,
         )
     }
-    ours, everything = OURS[view](made, "self"), (0, len(tokens))
     assert {name.lower() for name in found} == {name.lower() for name in BETWEEN}
     for pair in BETWEEN:
         theirs = found["All" if pair == "all" else pair]
-        kept = between(pair, start, everything, everything)
+        ours = OURS[view](made, "self", Reading(between=pair))
+        kept = ~np.isnan(ours[0, 0])
         queries, keys = kept.any(1), kept.any(0)
         assert theirs["left_text"] == [name for at, name in enumerate(tokens) if queries[at]]
         assert theirs["right_text"] == [name for at, name in enumerate(tokens) if keys[at]]

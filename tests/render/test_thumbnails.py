@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.style import Style
 
-from attntui.core.pairs import Between
 from attntui.render.palette import Palette, colour_palette, shade_palette
 from attntui.render.thumbnails import DotPen, Grain, Shading, draw_frame, finest
 
@@ -36,11 +35,8 @@ def test_a_map_fits_its_frame_and_no_finer_one_does(
         assert (wide + square * keys > columns) or (high + queries > dots)
 
 
-@pytest.mark.parametrize("pair", [None, ("A→B", 5), ("B→B", 4)])
 @pytest.mark.parametrize("threshold", [0.0, 0.3])
-def test_dots_are_the_levels_of_the_cells(
-    pair: tuple[Between, int] | None, threshold: float
-) -> None:
+def test_dots_are_the_levels_of_the_cells(threshold: float) -> None:
     weights = np.tril(np.random.default_rng(0).random((2, 7, 7), np.float32))
     weights[1, :, 2] = np.nan
     grain = Grain(2, 2, across=3, down=3)
@@ -50,16 +46,11 @@ def test_dots_are_the_levels_of_the_cells(
         if not np.isnan(cells).all():
             pooled[head, row, key] = np.nanmax(cells)
     pooled[1, :, 1] = np.nan
-    dots = Shading(grain, "linear", 10, True, threshold, pair).dots(pooled)
+    dots = Shading(grain, "linear", 10, True, threshold).dots(pooled)
     assert dots.shape == (2, 12, 12)
     for head, row, key in np.ndindex(pooled.shape):
         weight = pooled[head, row, key]
-        first = 2 * row, 2 * key
         outside = np.isnan(weight) or weight < threshold or key > row
-        if pair is not None:
-            source, target = pair[0].split("→")
-            wanted = (first[0] >= pair[1]) == (source == "B")
-            outside |= not (wanted and (first[1] >= pair[1]) == (target == "B"))
         cell = dots[head, 3 * row : 3 * row + 3, 3 * key : 3 * key + 3]
         assert (cell == (-1 if outside else min(9, int(weight * 10)))).all()
 

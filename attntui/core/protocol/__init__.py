@@ -22,9 +22,11 @@ from attntui.core.protocol.inputs import (
     PromptInput,
 )
 from attntui.core.protocol.looking import (
+    BETWEEN,
     SIDES,
     STATISTICS,
     Basis,
+    Between,
     Chosen,
     Direction,
     Head,
@@ -67,6 +69,7 @@ from attntui.core.protocol.requests import (
     GetMaps,
     GetPredictions,
     GetScores,
+    GetShares,
     GetStatistics,
     GetTop,
     GetWindow,
@@ -77,9 +80,10 @@ from attntui.core.protocol.requests import (
     Unload,
 )
 
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 3
 
 __all__ = [
+    "BETWEEN",
     "PROTOCOL_VERSION",
     "SIDES",
     "STATISTICS",
@@ -87,6 +91,7 @@ __all__ = [
     "ArraySpec",
     "Arrays",
     "Basis",
+    "Between",
     "Call",
     "Cancel",
     "Chosen",
@@ -99,6 +104,7 @@ __all__ = [
     "GetMaps",
     "GetPredictions",
     "GetScores",
+    "GetShares",
     "GetStatistics",
     "GetTop",
     "GetWindow",

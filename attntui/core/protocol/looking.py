@@ -75,6 +75,9 @@ class Rollout(Struct, frozen=True, tag="rollout"):
 View = Head | Mean | Chosen | Rollout
 
 Sinks = Literal["show", "hide", "renormalise"]
+Between = Literal["all", "A-A", "A-B", "B-A", "B-B"]
+"""Of a pair of sentences: whose queries look at whose keys."""
+BETWEEN: tuple[Between, ...] = get_args(Between)
 
 
 class Reading(Struct, frozen=True):
@@ -84,7 +87,9 @@ class Reading(Struct, frozen=True):
     (`SideInfo.words`): the sum over a key's tokens, the mean over a query's (Clark et al. 2019).
     `sinks`: weights on special tokens and attention sinks (`GetHidden`) are shown, or hidden (NaN),
     or hidden with each row's other weights scaled up to sum to 1.
+    `between`: of two sentences, only A's queries and B's keys, say; the weights of others are NaN.
     """
 
     words: bool = False
     sinks: Sinks = "show"
+    between: Between = "all"

@@ -69,7 +69,7 @@ class Top(Struct, frozen=True, tag="top-entries"):
     """Largest first; equal weights in order of position.
 
     `rest` is the weight of all others together, `sink` that of a learned sink, `hidden` what the
-    reading hides (before any scaling).
+    reading hides (before any scaling), `elsewhere` what is not between the sentences looked at.
     """
 
     run: int
@@ -77,6 +77,7 @@ class Top(Struct, frozen=True, tag="top-entries"):
     rest: float
     sink: float = 0.0
     hidden: float = 0.0
+    elsewhere: float = 0.0
 
 
 class Scores(Struct, frozen=True, tag="score-parts"):

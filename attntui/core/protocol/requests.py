@@ -36,9 +36,9 @@ class GetWindow(Struct, frozen=True, tag="window"):
     """A window of one view; answered by `Arrays`: `weights` (rows, keys) float32.
 
     `rows` and `keys` are half-open ranges of positions. With a step above 1, each cell pools
-    step x step weights; the last cell of an axis may pool fewer. Where the view has a learned sink
-    (gpt-oss), `sink` (rows) holds its weights; where the reading hides keys, `hidden` (rows) is
-    the weight that a row gives them, before any scaling.
+    step x step weights, those that the reading shows; the last cell of an axis may pool fewer.
+    Where the view has a learned sink (gpt-oss), `sink` (rows) holds its weights; where the reading
+    hides keys, `hidden` (rows) is the weight that a row gives them, before any scaling.
     """
 
     run: int
@@ -70,6 +70,17 @@ class GetCellMap(Struct, frozen=True, tag="cell-map"):
     stack: Stack
     query: int
     key: int
+    reading: Reading = Reading()
+
+
+class GetShares(Struct, frozen=True, tag="shares"):
+    """How much each head gives to what a reading shows; `Arrays`: `map` (layers, heads) float32.
+
+    The mean, over the queries that are shown, of their weight on the keys that are; NaN: none.
+    """
+
+    run: int
+    stack: Stack
     reading: Reading = Reading()
 
 
@@ -149,6 +160,7 @@ Request = (
     | GetWindow
     | GetMaps
     | GetCellMap
+    | GetShares
     | GetStatistics
     | GetHidden
     | GetTop

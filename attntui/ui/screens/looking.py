@@ -8,10 +8,9 @@ from textual import on
 from textual.screen import Screen
 
 from attntui.core.errors import UserError
-from attntui.core.pairs import BETWEEN
-from attntui.core.protocol import Basis
+from attntui.core.protocol import BETWEEN, Basis
 from attntui.core.scale import SCALES
-from attntui.ui.measures import MEASURES
+from attntui.ui.measures import UNMEASURED, offered
 from attntui.ui.screens.rollout_window import RolloutWindow
 from attntui.ui.search import find_head, find_token
 from attntui.ui.state import SINKS, THRESHOLDS, Lens, Look, PageName, RolloutOptions
@@ -137,7 +136,7 @@ class Looking(Screen[None]):
         self.change(replace(self.look, layer=layer, head=head, lens="head"))
 
     def action_next_map(self, step: int) -> None:
-        self.change(replace(self.look, map=after(tuple(MEASURES), self.look.map, step)))
+        self.change(replace(self.look, map=after(offered(self.look), self.look.map, step)))
 
     def action_sort(self) -> None:
         if self.look.page not in {"layer", "model"}:
@@ -222,11 +221,14 @@ class Looking(Screen[None]):
         self.change(replace(self.look, sinks=after(SINKS, self.look.sinks)))
 
     def action_next_between(self) -> None:
-        side = self.look.side("queries")
-        if side is None or not any(token.part == 1 for token in side.tokens):
+        """Go on to the next; the head map goes along unless it shows a statistic."""
+        if self.look.boundary is None:
             self.say("There is one sentence; I gives a second one to models that read two.")
             return
-        self.change(replace(self.look, between=after(BETWEEN, self.look.between)))
+        between, kind = after(BETWEEN, self.look.between), self.look.map
+        if kind in UNMEASURED:
+            kind = "cell" if between == "all" else "pair"
+        self.change(replace(self.look, between=between, map=kind))
 
     def action_zoom(self, nearer: int) -> None:
         if not self.page.change_zoom(nearer):

@@ -96,7 +96,7 @@ def pattern_window(
         lines += [Content.styled(pattern.name, heading), Content(pattern.usually), Content("")]
         lines.append(Content.styled(f"Its numbers, on {basis} (b changes that)", heading))
         for name, measure in MEASURES.items():
-            if name == "cell":
+            if name == "cell" or name == "pair":
                 continue
             value = values[name]
             shown = "–" if value != value else measure.shown(value)  # NaN: no row is eligible

@@ -11,7 +11,6 @@ from textual import events
 from textual.geometry import Offset, Region, Size
 from textual.strip import Strip
 
-from attntui.core.pairs import sentence_boundary
 from attntui.core.protocol import GetWindow, Reply, Request
 from attntui.core.tokens import visible
 from attntui.render.labels import column_labels, fit, longest
@@ -56,11 +55,7 @@ class AttentionGrid(Page):
             self.fit_zoom(PLAIN_ZOOM)
             self.lay_out()
         self._update_title()
-        if (before.scale, before.threshold, before.between) != (
-            look.scale,
-            look.threshold,
-            look.between,
-        ):
+        if (before.scale, before.threshold) != (look.scale, look.threshold):
             self._update_levels()
             self.refresh()
         elif (before.marked_queries, before.marked_keys) != (look.marked_queries, look.marked_keys):
@@ -119,7 +114,6 @@ class AttentionGrid(Page):
                 causal,
                 self._largest,
                 self.look.threshold,
-                None if self._boundary is None else (self.look.between, self._boundary),
             )
             self._levels = shown.tolist()
 
@@ -149,13 +143,6 @@ class AttentionGrid(Page):
     @property
     def _number_width(self) -> int:
         return len(str(max(len(self.look.queries) - 1, 0)))
-
-    @property
-    def _boundary(self) -> int | None:
-        """Where the second sentence of a pair begins."""
-        stack = self.look.stack_info
-        same = stack is not None and stack.queries == stack.keys
-        return sentence_boundary(self.look.queries) if same else None
 
     def _body(self) -> Size:
         """Cells that fit beside the labels."""
@@ -350,9 +337,10 @@ class AttentionGrid(Page):
 
     def _ruled(self, row: int, cells: list[Segment]) -> list[Segment]:
         """The cells of a row with thin lines where the second sentence of a pair begins."""
-        if self._boundary is None:
+        boundary = self.look.boundary
+        if boundary is None:
             return cells
-        ink, at = self.style_of("faint"), self._boundary // self.step
+        ink, at = self.style_of("faint"), boundary // self.step
         if row + 1 == at:
             cells = below(cells, 0, Segment.get_line_length(cells), ink)
         across = (at - self._columns_in_sight().start) * self.cell_width

@@ -13,6 +13,7 @@ from attntui.core.protocol import ModelInfo, Trust
 from attntui.core.scale import weight_at
 from attntui.core.tokens import sanitise
 from attntui.render.labels import quote
+from attntui.render.names import pair_name
 from attntui.ui.state import PAGES, Look, PageName
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ class CursorLine(Static):
         query, key = look.queries[look.query], look.keys[look.key]
         weight = "…" if self.weight is None else f"{self.weight:.4f}"
         if self.weight is not None and math.isnan(self.weight):
-            weight = "hidden: t shows it"
+            weight = self._hidden(look)
         stack = look.stack_info
         if self.weight == 0 and stack is not None and stack.causal and look.key > look.query:
             weight = "masked: a later token"
@@ -153,6 +154,16 @@ class CursorLine(Static):
         legend = self._legend()
         gap = self.size.width - left.cell_length - legend.cell_length
         return left + Content(" " * gap) + legend if gap > 1 else left
+
+    def _hidden(self, look: Look) -> str:
+        """Why the cell shows no weight, and the key that shows it."""
+        source, *_, target = look.between
+        boundary = look.boundary
+        if boundary is not None and look.between != "all":
+            here = "AB"[look.query >= boundary], "AB"[look.key >= boundary]
+            if here != (source, target):
+                return f"not {pair_name(look.between)}: p shows it"
+        return "hidden: t shows it"
 
     def _legend(self) -> Content:
         """The ramp between the weights that its ends stand for."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from attntui.core.pairs import Between, between, whole_cells
 from attntui.core.protocol import GetWindow
 from attntui.core.scale import Scale, brightness, levels
 from attntui.ui.state import Look
@@ -78,10 +77,9 @@ class GridWindow:
         causal: bool,
         largest: GridWindow | None,
         threshold: float = 0.0,
-        pair: tuple[Between, int] | None = None,
     ) -> np.ndarray:
         """Levels of all cells; -1 where a causal model cannot look and does not, where the reading
-        hides a key, below the threshold, and outside of the sentences of a pair that are wanted.
+        shows nothing (NaN), and below the threshold.
 
         `largest` holds each row's largest weight over all keys, for the row scale.
         """
@@ -91,10 +89,6 @@ class GridWindow:
 
         if threshold:
             shown = np.where(self.weights < threshold, np.int16(-1), shown)
-        if pair is not None:
-            rows, keys = self.request.rows, self.request.keys
-            inside = whole_cells(between(*pair, rows, keys), self.step, self.step)
-            shown = np.where(inside, shown, np.int16(-1))
         if causal:
             down, across = self.weights.shape
             last_query = self.request.rows[0] + (np.arange(down) + 1) * self.step - 1

@@ -14,7 +14,7 @@ from textual.strip import Strip
 from attntui.core.protocol import STATISTICS
 from attntui.core.scale import Scale, brightness, levels
 from attntui.render.strips import cursor_segments, row_segments
-from attntui.ui.measures import MEASURES, Measure
+from attntui.ui.measures import UNMEASURED, Measure, measure_of
 from attntui.ui.messages import HeadPicked
 from attntui.ui.state import Look
 from attntui.ui.widgets.pane import Pane
@@ -46,6 +46,7 @@ class HeadValues(Pane):
         super().__init__(id=id)
         self.look = Look()
         self.cell_map: np.ndarray | None = None
+        self.shares: np.ndarray | None = None
         self.statistics: np.ndarray | None = None
         self.eligible: tuple[int, ...] = ()
         self._shown: tuple[object, ...] = ()
@@ -56,13 +57,15 @@ class HeadValues(Pane):
         """Follow the selection; the values come later."""
         before, self.look = self.look, look
         if before.run is not look.run or before.stack != look.stack:
-            self.cell_map = self.statistics = None
+            self.cell_map = self.shares = self.statistics = None
+        if before.reading != look.reading:
+            self.shares = None
         if before.basis != look.basis:
             self.statistics = None
         if before.stacks is not look.stacks or before.stack != look.stack:
             self.lay_out()
         place = (look.run, look.stacks, look.stack, look.layer, look.head)
-        shown = (*place, look.map, look.basis, look.lens, look.scale, look.chosen)
+        shown = (*place, look.map, look.between, look.basis, look.lens, look.scale, look.chosen)
         if shown != self._shown:
             self._shown = shown
             self._update_levels()
@@ -75,28 +78,37 @@ class HeadValues(Pane):
             self._update_levels()
             self._repaint()
 
+    def show_shares(self, shares: np.ndarray) -> None:
+        """What every head gives from one sentence to the other: (layers, heads)."""
+        self.shares = shares
+        if self.look.map == "pair":
+            self._update_levels()
+            self._repaint()
+
     def show_statistics(self, statistics: np.ndarray, eligible: tuple[int, ...]) -> None:
         """(statistics, layers, heads), NaN where no row is eligible."""
         self.statistics, self.eligible = statistics, eligible
-        if self.look.map != "cell":
+        if self.look.map not in UNMEASURED:
             self._update_levels()
         self._repaint()
 
     @property
     def measure(self) -> Measure:
-        return MEASURES[self.look.map]
+        return measure_of(self.look)
 
     @property
     def values(self) -> np.ndarray | None:
         """(layers, heads) of what is shown; None while it is not known."""
         if self.look.map == "cell":
             return self.cell_map
+        if self.look.map == "pair":
+            return self.shares
         return None if self.statistics is None else self.statistics[STATISTICS.index(self.look.map)]
 
     @property
     def title(self) -> str:
         """What is shown, and on what it was measured."""
-        random = self.look.map != "cell" and self.look.basis == "calibration"
+        random = self.look.map not in UNMEASURED and self.look.basis == "calibration"
         return f"{self.measure.name} · random" if random else f"Heads · {self.measure.name}"
 
     @property

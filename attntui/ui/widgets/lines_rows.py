@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from attntui.core.pairs import sentence_boundary
 from attntui.core.protocol import GetWindow, Head, View
 from attntui.ui.state import Look
 
@@ -33,12 +32,12 @@ def drawn_views(look: Look, most: int) -> tuple[View, ...]:
 
 def listed(look: Look) -> tuple[range, range]:
     """The queries and keys that are shown: of a pair, those of the sentences looked at."""
-    boundary, stack = sentence_boundary(look.queries), look.stack_info
+    boundary = look.boundary
     queries, keys = range(len(look.queries)), range(len(look.keys))
-    if boundary is None or look.between == "all" or stack is None or stack.queries != stack.keys:
+    if boundary is None or look.between == "all":
         return queries, keys
     sentences = {"A": queries[:boundary], "B": queries[boundary:]}
-    source, target = look.between.split("→")
+    source, target = look.between.split("-")
     return sentences[source], sentences[target]
 
 

@@ -9,7 +9,7 @@ from textual.geometry import Size
 
 from attntui.core.protocol import GetMaps, Reply, Request
 from attntui.ui import captions
-from attntui.ui.measures import MEASURES
+from attntui.ui.measures import UNMEASURED, measure_of
 from attntui.ui.state import Look
 from attntui.ui.widgets.map_sheet import HeadName, Matrix, Sheet, Zoom, next_side
 from attntui.ui.widgets.sheet_page import SheetPage
@@ -76,8 +76,8 @@ class MapsPage(SheetPage):
 
     def measured(self) -> str:
         """The measure that captions tell."""
-        random = self.look.map != "cell" and self.look.basis == "calibration"
-        return MEASURES[self.look.map].name + (" on random tokens" if random else "")
+        random = self.look.map not in UNMEASURED and self.look.basis == "calibration"
+        return measure_of(self.look).name + (" on random tokens" if random else "")
 
     def order(self) -> str:
         """The order of maps that flow."""

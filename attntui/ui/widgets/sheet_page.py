@@ -11,11 +11,10 @@ from textual import events
 from textual.geometry import Region, Size
 from textual.strip import Strip
 
-from attntui.core.pairs import sentence_boundary
 from attntui.core.protocol import GetMaps
 from attntui.render.labels import fit
 from attntui.render.thumbnails import DotPen, Shading
-from attntui.ui.measures import MEASURES
+from attntui.ui.measures import measure_of
 from attntui.ui.messages import HeadPicked, LookPicked
 from attntui.ui.state import Look
 from attntui.ui.widgets.map_sheet import HeadName, Sheet
@@ -194,15 +193,12 @@ class SheetPage(Page):
 
     def _shading(self, sheet: Sheet) -> Shading:
         look, stack = self.look, self.look.stack_info
-        same = stack is not None and stack.queries == stack.keys
-        boundary = sentence_boundary(look.queries) if same else None
         return Shading(
             sheet.grain,
             look.scale,
             self.palette.count,
             stack is not None and stack.causal,
             look.threshold,
-            None if boundary is None else (look.between, boundary),
         )
 
     def render_line(self, y: int) -> Strip:
@@ -272,4 +268,4 @@ class SheetPage(Page):
         if self.values is None:
             return ""
         value = float(self.values[head])
-        return "–" if math.isnan(value) else MEASURES[self.look.map].shown(value)
+        return "–" if math.isnan(value) else measure_of(self.look).shown(value)

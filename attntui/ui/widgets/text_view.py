@@ -11,7 +11,6 @@ from textual import events
 from textual.geometry import Size
 from textual.strip import Strip
 
-from attntui.core.pairs import sentence_boundary
 from attntui.core.protocol import Direction, GetWindow, Reply, Request
 from attntui.render.text_lines import NO_UNIT
 from attntui.ui import captions
@@ -89,14 +88,12 @@ class TextView(Page):
             self._levels, self._weights = [], []
             return
         stack = look.stack_info
-        boundary = None if self._is_cross else sentence_boundary(look.queries)
         shown = window.levels(
             look.scale,
             self.palette.count,
             stack is not None and stack.causal,
             self._largest,
             look.threshold,
-            None if boundary is None else (look.between, boundary),
         )
         self._levels = shown.ravel().tolist()
         self._weights = window.weights.ravel().tolist()
@@ -271,4 +268,4 @@ class TextView(Page):
 def _drawn(look: Look) -> tuple[object, ...]:
     """What of a look changes how the whole page is drawn."""
     marks = look.marked_queries, look.marked_keys
-    return (look.scale, look.threshold, look.between, *marks)
+    return (look.scale, look.threshold, *marks)

@@ -7,11 +7,11 @@ the first would be silently wrong: without a mask function of the same name, mod
 all, and windows, chunks and padding vanish.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from torch import Tensor, nn
 from transformers import (
@@ -87,6 +87,8 @@ class Call:
     sinks: Tensor | None = None  # (heads)
     bias: Tensor | None = None  # (1, heads, queries, keys), shared by the layers of a stack
     name: str = ""
+    index: int = 0
+    """Which call of its forward it was: the same in every forward over the same text."""
     cross: bool = False
     output: Tensor | None = None  # (checked rows, heads, value size), see `checked_rows`
 
@@ -101,35 +103,60 @@ class Call:
         return [tensor for tensor in kept if tensor is not None]
 
 
+class Change(Protocol):
+    """What is changed in a call, see `edits`; outputs are (1, queries, heads, value size)."""
+
+    def cut(self, call: Call, output: Tensor) -> Tensor:
+        """The kernel's output and the call without some edges."""
+
+    def ablate(self, output: Tensor) -> Tensor:
+        """What the model goes on with."""
+
+
+Changes = Mapping[int, Change]
+"""By the number of the call."""
+
+
 class Recorder:
     """The calls of one forward, in order.
 
     With `as_eager`, the model goes on with outputs rounded as its eager attention rounds them.
     """
 
-    def __init__(self, model: nn.Module, as_eager: bool = False) -> None:
+    def __init__(
+        self, model: nn.Module, as_eager: bool = False, changes: Changes | None = None
+    ) -> None:
         self.calls: list[Call] = []
         self.as_eager = as_eager
+        self._changes = changes or {}
         self._names = {id(module): name for name, module in model.named_modules()}
 
     def add(self, module: nn.Module, call: Call, output: Tensor) -> None:
         """Keep a call and the checked rows of its output (1, queries, heads, value size)."""
         if call.query.shape[0] != 1:
             raise UserError("this model runs attention on several sequences at once; not supported")
+        call.index = len(self.calls)
         call.name = self._names.get(id(module), type(module).__name__)
         call.cross = bool(getattr(module, "is_cross_attention", False))
         call.query, call.key, call.value = _own(call.query, call.key, call.value)
         call.output = output[0, checked_rows(call.query.shape[2])]
         self.calls.append(call)
 
+    @property
+    def change(self) -> Change | None:
+        """What is changed in the call that comes next."""
+        return self._changes.get(len(self.calls))
+
 
 _recorder: ContextVar[Recorder | None] = ContextVar("recorder", default=None)
 
 
 @contextmanager
-def recording(model: nn.Module, as_eager: bool = False) -> Iterator[Recorder]:
-    """Record the calls of the forward passes inside."""
-    recorder = Recorder(model, as_eager)
+def recording(
+    model: nn.Module, as_eager: bool = False, changes: Changes | None = None
+) -> Iterator[Recorder]:
+    """Record the calls of the forward pass inside, and change some."""
+    recorder = Recorder(model, as_eager, changes)
     token = _recorder.set(recorder)
     try:
         yield recorder
@@ -172,9 +199,12 @@ def attention(
     )
     output = attend(call)
     if recorder := _recorder.get():
+        change = recorder.change
+        output = output if change is None else change.cut(call, output)
         recorder.add(module, call, output)
         if recorder.as_eager:
             output = reference(call)
+        output = output if change is None else change.ablate(output)
     return output, None
 
 

@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 from attntui.core.errors import UserError
 from attntui.core.protocol import SIDES
 from attntui.engine import eager
-from attntui.engine.capture import recording, storage_bytes
+from attntui.engine.capture import Changes, recording, storage_bytes
 from attntui.engine.layers import DenseLayer, RecordedLayer
 from attntui.engine.model import Encoded, LoadedModel
 from attntui.engine.stacks import Tower, dense_towers, recorded_towers
@@ -36,10 +36,12 @@ def forward(
     check_cancel: CheckCancel = never,
     progress: Report = silent,
     as_eager: bool = False,
+    changes: Changes | None = None,
 ) -> tuple[tuple[Tower, ...], Any]:
     """Run the model once; its towers of attention and its outputs.
 
     `check_cancel` is called before every layer. `as_eager` rounds as `kernels.reference` does.
+    `changes`: see `edits`.
 
     Raises:
         UserError: the model has no attention that can be shown.
@@ -47,7 +49,7 @@ def forward(
     model, inputs = loaded.model, arguments(loaded.model, encoded)
     with torch.no_grad(), watched(model, check_cancel, progress):
         if loaded.capture == "interface":
-            with recording(model, as_eager) as recorder:
+            with recording(model, as_eager, changes) as recorder:
                 outputs = model(**inputs)
             towers = recorded_towers(recorder.calls, model)
         else:

@@ -8,7 +8,7 @@ tensor) fails at once instead of going wrong silently.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -85,7 +85,48 @@ class TensorMask:
         return self.tensor[0] if one else self.tensor[0, :, start:stop]
 
 
-Mask = RuleMask | TensorMask
+class Cell(NamedTuple):
+    """An edge of one head, or of all heads of a layer (None)."""
+
+    query: int
+    key: int
+    head: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class CutMask:
+    """Another mask, of which some edges are cut."""
+
+    mask: "Mask"
+    heads: int
+    cells: tuple[Cell, ...]
+    plain: None = None
+
+    @property
+    def kind(self) -> Literal["full", "sliding", "chunked"]:
+        """As of the mask before."""
+        return self.mask.kind
+
+    @property
+    def causal(self) -> bool:
+        """As of the mask before: to cut one edge makes no model causal."""
+        return self.mask.causal
+
+    def rows(self, start: int, stop: int) -> Tensor:
+        """(1 or heads, rows, keys), bool or additive."""
+        rows = self.mask.rows(start, stop)
+        cells = [cell for cell in self.cells if start <= cell.query < stop]
+        if not cells:
+            return rows
+        heads = self.heads if any(cell.head is not None for cell in cells) else len(rows)
+        rows = rows.expand(heads, stop - start, -1).clone()
+        for query, key, head in cells:
+            some = slice(None) if head is None else head
+            rows[some, query - start, key] = False if rows.dtype == torch.bool else -torch.inf
+        return rows
+
+
+Mask = RuleMask | TensorMask | CutMask
 
 
 def allowed(rows: Tensor) -> Tensor:

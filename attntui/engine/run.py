@@ -9,6 +9,7 @@ from torch import Tensor
 from attntui.core.protocol import SIDES, Hidden, Reading, SideInfo, Stack, StackInfo, Trust, View
 from attntui.engine import hidden, room, targets, trust
 from attntui.engine.axis import axis
+from attntui.engine.capture import Changes
 from attntui.engine.forward import CheckCancel, Report, forward, held_bytes, never, silent
 from attntui.engine.model import Encoded, LoadedModel
 from attntui.engine.patterns import Measured, measure
@@ -23,12 +24,13 @@ def trace(
     encoded: Encoded,
     run: int,
     *,
+    changes: Changes | None = None,
     check_cancel: CheckCancel = never,
     progress: Report = silent,
 ) -> "Run":
     """Run the model on a prompt once and record its attention.
 
-    `check_cancel` is called before every layer and may raise `Cancelled`.
+    `check_cancel` is called before every layer and may raise `Cancelled`. `changes`: see `edits`.
 
     Raises:
         UserError: the model has no attention that can be shown, or the prompt needs more memory
@@ -36,7 +38,7 @@ def trace(
     """
     room.check(loaded, encoded)
     started = perf_counter()
-    towers, outputs = forward(loaded, encoded, check_cancel, progress)
+    towers, outputs = forward(loaded, encoded, check_cancel, progress, changes=changes)
     seconds = perf_counter() - started
     logits = getattr(outputs, "logits", None)
     return Run(

@@ -1,10 +1,13 @@
-"""The state behind the pipe, one model and one run, and the answer to each request."""
+"""The state behind the pipe, one model and its runs, and the answer to each request."""
+
+from collections.abc import Sequence
 
 import torch
 
 from attntui.core.errors import UserError
 from attntui.core.protocol import (
     Done,
+    Edit,
     Load,
     Loaded,
     Open,
@@ -15,7 +18,8 @@ from attntui.core.protocol import (
     Unload,
 )
 from attntui.engine import devices, encoding, given, loading, run
-from attntui.engine.answers import Answer, answer
+from attntui.engine.answers import NO_MODEL, Answer, answer
+from attntui.engine.edits import changes
 from attntui.engine.finite import all_finite
 from attntui.engine.given import GivenRun
 from attntui.engine.model import LoadedModel, Work
@@ -29,7 +33,7 @@ class Session:
         self._model: LoadedModel | None = None
         self._given: GivenRun | None = None
         """A file of attention, in a model's place."""
-        self._run: Run | None = None
+        self._runs: dict[int, Run] = {}
 
     def answer(self, request: Request, work: Work) -> Answer:
         """
@@ -47,9 +51,11 @@ class Session:
                 return Done(), []
             case Trace():
                 return self._trace(request, work)
+            case Edit():
+                return self._edit(request, work)
             case _:
                 loaded = None if self._given else self._held_model()
-                return answer(loaded, self._held_run(request), request, work)
+                return answer(loaded, self._held_run(getattr(request, "run", 0)), request, work)
 
     def recover(self) -> None:
         """Give back memory after a failure, once nothing refers to it."""
@@ -70,32 +76,53 @@ class Session:
         return Loaded(found.info), []
 
     def _forget(self) -> None:
-        self._model = self._given = self._run = None
+        self._model = self._given = None
+        self._runs = {}
         devices.release()
 
     def _trace(self, request: Trace, work: Work) -> Answer:
         if self._given is not None:
-            self._run = self._given.run(request.run)
-            return Traced(_describe(given.DEVICE, self._run)), []
+            self._runs = {request.run: self._given.run(request.run)}
+            return Traced(_describe(given.DEVICE, self._runs[request.run])), []
         loaded = self._held_model()
         encoded = encoding.encode(
             loaded, request.prompt, check_cancel=work.check_cancel, progress=work.progress
         )
-        self._run = traced = run.trace(
+        traced = run.trace(
             loaded, encoded, request.run, check_cancel=work.check_cancel, progress=work.progress
         )
+        self._hold(traced, request.keep)
         return Traced(_describe(loaded.device, traced)), []
+
+    def _edit(self, request: Edit, work: Work) -> Answer:
+        base = self._held_run(request.base)
+        if self._given is not None:
+            raise UserError(NO_MODEL)
+        loaded = self._held_model()
+        traced = run.trace(
+            loaded,
+            base.encoded,
+            request.run,
+            changes=changes(base, request.edits),
+            check_cancel=work.check_cancel,
+            progress=work.progress,
+        )
+        self._hold(traced, (request.base, *request.keep))
+        return Traced(_describe(loaded.device, traced)), []
+
+    def _hold(self, newest: Run, keep: Sequence[int]) -> None:
+        self._runs = {number: self._runs[number] for number in keep if number in self._runs}
+        self._runs[newest.number] = newest
 
     def _held_model(self) -> LoadedModel:
         if self._model is None:
             raise UserError("No model is loaded: load one first.")
         return self._model
 
-    def _held_run(self, request: Request) -> Run:
-        number = getattr(request, "run", None)
-        if self._run is None or self._run.number != number:
+    def _held_run(self, number: int) -> Run:
+        if number not in self._runs:
             raise UserError(f"Run {number} is no longer held: run the prompt again.")
-        return self._run
+        return self._runs[number]
 
 
 def _describe(device: torch.device, traced: Run) -> RunInfo:

@@ -7,6 +7,7 @@ the screen asks for windows, rows and small maps of it, never for all of it.
 Layers, heads and positions count from 0. Arrays travel beside the header, see `core.frames`.
 """
 
+from attntui.core.protocol.edits import AblateWith, Cut, Edits
 from attntui.core.protocol.facts import (
     LayerInfo,
     ModelInfo,
@@ -63,6 +64,7 @@ from attntui.core.protocol.replies import (
 from attntui.core.protocol.requests import (
     Call,
     Cancel,
+    Edit,
     GetCellMap,
     GetHidden,
     GetLogits,
@@ -80,13 +82,14 @@ from attntui.core.protocol.requests import (
     Unload,
 )
 
-PROTOCOL_VERSION = 3
+PROTOCOL_VERSION = 4
 
 __all__ = [
     "BETWEEN",
     "PROTOCOL_VERSION",
     "SIDES",
     "STATISTICS",
+    "AblateWith",
     "Answer",
     "ArraySpec",
     "Arrays",
@@ -95,8 +98,11 @@ __all__ = [
     "Call",
     "Cancel",
     "Chosen",
+    "Cut",
     "Direction",
     "Done",
+    "Edit",
+    "Edits",
     "Failed",
     "GetCellMap",
     "GetHidden",

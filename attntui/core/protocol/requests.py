@@ -2,6 +2,7 @@
 
 from msgspec import Struct
 
+from attntui.core.protocol.edits import Edits
 from attntui.core.protocol.inputs import ModelOptions, PromptInput
 from attntui.core.protocol.looking import Basis, Direction, Pooling, Reading, Stack, View
 
@@ -26,10 +27,26 @@ class Unload(Struct, frozen=True, tag="unload"):
 
 
 class Trace(Struct, frozen=True, tag="trace"):
-    """Run the model on a prompt and record its attention as run `run`; answered by `Traced`."""
+    """Run the model on a prompt and record its attention as run `run`; answered by `Traced`.
+
+    Of the runs before, only those in `keep` are held any longer.
+    """
 
     run: int
     prompt: PromptInput
+    keep: tuple[int, ...] = ()
+
+
+class Edit(Struct, frozen=True, tag="edit"):
+    """Run the prompt of run `base` once more with edits, as run `run`; answered by `Traced`.
+
+    `base`, which has no edits itself, is held on, and so are the runs in `keep`.
+    """
+
+    run: int
+    base: int
+    edits: Edits
+    keep: tuple[int, ...] = ()
 
 
 class GetWindow(Struct, frozen=True, tag="window"):
@@ -157,6 +174,7 @@ Request = (
     | Open
     | Unload
     | Trace
+    | Edit
     | GetWindow
     | GetMaps
     | GetCellMap

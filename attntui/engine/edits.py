@@ -1,0 +1,138 @@
+"""Heads switched off and edges cut, while a model runs.
+
+Both happen in the attention function, between the kernel and the output projection: a head's slice
+of the projection's input is replaced, which equals zeroing the projection's columns; a cut edge's
+score becomes -inf, and its row is computed again from q, k and v.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from attntui.core.errors import UserError
+from attntui.core.protocol import Cut, Edits, Head
+from attntui.engine.capture import Call
+from attntui.engine.layers import Layer, RecordedLayer, tiles
+from attntui.engine.masks import Cell, CutMask
+from attntui.engine.run import Run
+
+EAGER = (
+    "this model's attention is read from its own eager code, where nothing can be changed; choose"
+    " a model of another family, such as gpt2, llama, bert or t5."
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Change:
+    """What is changed in one call of the attention function."""
+
+    heads: tuple[int, ...] = ()
+    """The heads that are switched off."""
+    outputs: Tensor | None = None
+    """(heads, value size): what they give at every position."""
+    cells: tuple[Cell, ...] = ()
+    """The edges that are cut."""
+
+    def cut(self, call: Call, output: Tensor) -> Tensor:
+        """The output (1, queries, heads, value size) without the edges; the call's mask knows."""
+        if not self.cells:
+            return output
+        call.mask = CutMask(call.mask, call.query.shape[1], self.cells)
+        layer, output = RecordedLayer(call), output.clone()
+        for query in {cell.query for cell in self.cells}:
+            row = layer.output(layer.rows(query, query + 1)[:, 0]).to(output.dtype)
+            named = {cell.head for cell in self.cells if cell.query == query}
+            heads = [head for head in named if head is not None]
+            some = slice(None) if None in named else heads
+            output[0, query, some] = row[some]
+        return output
+
+    def ablate(self, output: Tensor) -> Tensor:
+        """The output with the switched-off heads' own replaced."""
+        if self.outputs is None:
+            return output
+        output = output.clone()
+        output[0, :, list(self.heads)] = self.outputs.to(output.dtype)
+        return output
+
+
+def changes(base: Run, edits: Edits) -> dict[int, Change]:
+    """Edits by the number of the call that they change.
+
+    Raises:
+        UserError: a head or an edge does not exist, or the model cannot be edited.
+    """
+    found: dict[int, Change] = {}
+    for layer, heads in _ablated(base, edits.ablated):
+        outputs = [_outputs(layer, head, edits) for head in heads]
+        change = Change(tuple(heads), torch.stack(outputs))
+        found[layer.call.index] = change
+    for cut in edits.cuts:
+        for layer in _cut_layers(base, cut):
+            change = found.get(layer.call.index, Change())
+            cell = Cell(cut.query, cut.key, cut.head)
+            found[layer.call.index] = replace(change, cells=(*change.cells, cell))
+    return found
+
+
+def _ablated(base: Run, heads: tuple[Head, ...]) -> Iterator[tuple[RecordedLayer, list[int]]]:
+    """The layers and their heads, each once."""
+    by_layer: dict[int, tuple[RecordedLayer, list[int]]] = {}
+    for head in heads:
+        layer = _recorded(base.views.layer(head.stack, head.layer))
+        base.views.rows(head, 0, 0)  # raises where there is no such head
+        _, found = by_layer.setdefault(layer.call.index, (layer, []))
+        if head.head not in found:
+            found.append(head.head)
+    yield from by_layer.values()
+
+
+def _outputs(layer: RecordedLayer, head: int, edits: Edits) -> Tensor:
+    """(value size): what a head gives in place of its own."""
+    value = layer.call.value[0, head // layer.call.groups].float()
+    if edits.ablate_with == "zero":
+        return value.new_zeros(value.shape[-1])
+    total = value.new_zeros(layer.keys)
+    for start, stop in tiles(layer, 1):
+        total += layer.rows(start, stop, slice(head, head + 1))[0].sum(0)
+    return total / layer.queries @ value
+
+
+def _cut_layers(base: Run, cut: Cut) -> list[RecordedLayer]:
+    """The layers in which there is such an edge.
+
+    Raises:
+        UserError: there is none, or a query would have nothing left to look at.
+    """
+    tower = base.views.tower(cut.stack)
+    queries, keys = tower.shape
+    if not (0 <= cut.query < queries and 0 <= cut.key < keys):
+        raise UserError(f"there is no cell {cut.query}, {cut.key} in {queries} x {keys} weights.")
+    if not 0 <= cut.first <= cut.last < len(tower.layers):
+        raise UserError(
+            f"there are no layers {cut.first} to {cut.last}: they are 0 to {len(tower.layers) - 1}."
+        )
+    layers = [layer for layer in tower.layers[cut.first : cut.last + 1] if layer is not None]
+    if cut.head is not None and not any(0 <= cut.head < layer.info.heads for layer in layers):
+        raise UserError(f"there is no head {cut.head} in layers {cut.first} to {cut.last}.")
+    found = []
+    for layer in map(_recorded, layers):
+        seen = layer.allowed(cut.query, cut.query + 1)[0]
+        if seen[cut.key]:
+            found.append(layer)
+            if seen.sum() == 1 and not layer.learned_sink:
+                raise UserError(
+                    f"query {cut.query} can see key {cut.key} only: with that cut, it would have"
+                    " nothing left to look at."
+                )
+    if not found:
+        raise UserError(f"query {cut.query} cannot see key {cut.key}: there is nothing to cut.")
+    return found
+
+
+def _recorded(layer: Layer) -> RecordedLayer:
+    if not isinstance(layer, RecordedLayer):
+        raise UserError(EAGER)
+    return layer

@@ -10,7 +10,7 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from attntui.api import forms
-from attntui.api.host import Host
+from attntui.api.host import Host, Recipe
 from attntui.api.trace import Trace
 from attntui.client.engine import Engine
 from attntui.client.questions import open_file
@@ -20,7 +20,7 @@ from attntui.core.given import assemble
 from attntui.core.protocol import PromptInput
 from attntui.ui.terminal import has_terminal
 
-NO_PROMPT = PromptInput(text="")
+NOTHING = Recipe(PromptInput(text=""))
 
 
 def given(
@@ -63,7 +63,7 @@ def given(
                 await open_file(engine, str(path))
 
             host.do(start)
-        return Trace(host, NO_PROMPT, host.trace(NO_PROMPT))
+        return Trace(host, NOTHING, host.trace(NOTHING))
     except BaseException:
         host.close()
         raise

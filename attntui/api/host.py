@@ -4,18 +4,25 @@ import asyncio
 import itertools
 import weakref
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from attntui.api.loop import Loop
 from attntui.client.engine import Engine
 from attntui.client.errors import EngineFault, EngineGone
-from attntui.client.questions import trace
+from attntui.client.questions import edit, trace
 from attntui.core.errors import UserError
-from attntui.core.protocol import PromptInput, RunInfo
+from attntui.core.protocol import Edits, PromptInput, RunInfo
 from attntui.core.tokens import sanitise_lines
 
 Result = TypeVar("Result")
 Work = Callable[[Engine], Awaitable[Result]]
+
+
+class Recipe(NamedTuple):
+    """What a run is made of."""
+
+    prompt: PromptInput
+    edits: Edits = Edits()
 
 
 class Host:
@@ -52,28 +59,31 @@ class Host:
         async with self._lock:
             return await work(self._engine)
 
-    def trace(self, prompt: PromptInput) -> RunInfo:
+    def trace(self, recipe: Recipe) -> RunInfo:
         """A new run, of a number that no other has."""
         number = next(self._numbers)
 
         async def run(engine: Engine) -> RunInfo:
-            return await self._trace(engine, number, prompt)
+            return await self._trace(engine, number, recipe)
 
         return self.do(run)
 
-    def about(self, number: int, prompt: PromptInput, work: Work[Result]) -> Result:
+    def about(self, number: int, recipe: Recipe, work: Work[Result]) -> Result:
         """As `do`, with a run held that `trace` gave."""
 
         async def run(engine: Engine) -> Result:
             if self._held != number:
-                await self._trace(engine, number, prompt)
+                await self._trace(engine, number, recipe)
             return await work(engine)
 
         return self.do(run)
 
-    async def _trace(self, engine: Engine, number: int, prompt: PromptInput) -> RunInfo:
+    async def _trace(self, engine: Engine, number: int, recipe: Recipe) -> RunInfo:
         self._held = None  # not known, should this be interrupted
-        info = await trace(engine, number, prompt)
+        base = next(self._numbers) if recipe.edits else number
+        info = await trace(engine, base, recipe.prompt)
+        if recipe.edits:
+            info = await edit(engine, number, base, recipe.edits)
         self._held = number
         return info
 

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Literal, Self
 
 from attntui.api.checked import checked
-from attntui.api.host import Host
+from attntui.api.host import Host, Recipe
 from attntui.api.trace import Trace
 from attntui.client import questions
 from attntui.client.engine import Engine
@@ -82,7 +82,8 @@ class Model:
                 truncate=truncate,
             )
         )
-        return Trace(self._host, given, self._host.trace(given))
+        recipe = Recipe(given)
+        return Trace(self._host, recipe, self._host.trace(recipe))
 
 
 def load(

@@ -6,22 +6,24 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from attntui.api.checked import checked
-from attntui.api.host import Host, Work
+from attntui.api.host import Host, Recipe, Work
 from attntui.client.engine import Engine
 from attntui.client.questions import ask, logit_rows, matrix_rows
+from attntui.core.edit_names import cut_of, heads_of
 from attntui.core.errors import UserError
 from attntui.core.protocol import (
     STATISTICS,
+    AblateWith,
     Basis,
     Between,
     Chosen,
     Direction,
+    Edits,
     GetStatistics,
     GetTop,
     Head,
     HeadFusion,
     Mean,
-    PromptInput,
     Reading,
     Rollout,
     RunInfo,
@@ -56,9 +58,9 @@ class Trace:
     info: RunInfo
     """Tokens and stacks in full, time and memory."""
 
-    def __init__(self, host: Host, prompt: PromptInput, info: RunInfo) -> None:
+    def __init__(self, host: Host, recipe: Recipe, info: RunInfo) -> None:
         self._host = host
-        self._prompt = prompt
+        self._recipe = recipe
         self.info = info
 
     def __repr__(self) -> str:
@@ -208,6 +210,34 @@ class Trace:
             for entry in self._ask(fetch).entries
         ]
 
+    def edit(
+        self,
+        ablate: str | Sequence[tuple[int, int]] = (),
+        ablate_with: AblateWith = "zero",
+        cut: str | Sequence[str] = (),
+    ) -> "Trace":
+        """The same prompt with heads switched off and edges cut; this trace stays as it is.
+
+        Edits of an edited trace take the place of its own.
+
+        Args:
+            ablate: heads as `"5.1,6.2"` or (layer, head); of an encoder-decoder `"cross.5.1"`.
+            ablate_with: what they give to the output projection in place of their own: `zero`, or
+                `mean`, theirs over the positions of the unedited run.
+            cut: edges that are cut before the softmax: `"9:4@5.1"` is query 9, key 4, layer 5,
+                head 1; `"9:4@4-6"` layers 4 to 6 and all heads.
+
+        Raises:
+            UserError: there is no such head or edge, or the model cannot be edited.
+        """
+        heads = heads_of(ablate) if isinstance(ablate, str) and ablate else ()
+        if not isinstance(ablate, str):
+            heads = tuple(Head("self", layer, head) for layer, head in ablate)
+        cuts = (cut,) if isinstance(cut, str) else cut
+        edits = checked(Edits(heads, ablate_with, tuple(map(cut_of, cuts))))
+        recipe = Recipe(self._recipe.prompt, edits)
+        return Trace(self._host, recipe, self._host.trace(recipe))
+
     def statistics(self, on: Basis = "prompt", stack: Stack | None = None) -> dict[str, np.ndarray]:
         """Every head statistic by name, each (layers, heads) float32; NaN where no row is eligible.
 
@@ -258,7 +288,7 @@ class Trace:
         return self._ask(fetch)
 
     def _ask(self, work: Work[Result]) -> Result:
-        return self._host.about(self.info.run, self._prompt, work)
+        return self._host.about(self.info.run, self._recipe, work)
 
     def _stack(self, name: Stack | None) -> StackInfo:
         stacks = {stack.name: stack for stack in self.info.stacks}

@@ -7,7 +7,7 @@ import typer
 from typer import Argument, Option
 
 import attntui
-from attntui.cli.looking import PictureChoice, ReadingChoice, ViewChoice
+from attntui.cli.looking import EditChoice, PictureChoice, ReadingChoice, ViewChoice
 from attntui.cli.options import ModelChoice, PromptChoice, StackChoice, StartChoice, spread
 from attntui.core.errors import UserError
 
@@ -91,6 +91,7 @@ def show(
     stack: StackChoice,
     view: ViewChoice,
     reading: ReadingChoice,
+    edits: EditChoice,
     layer: Annotated[
         int | None, Option(min=0, metavar="N", help="The layer.", show_default=False)
     ] = None,
@@ -149,6 +150,7 @@ def show(
             head=head,
             wanted=Wanted(mean=view.mean, mean_of=view.heads(), rollout=view.rollout_options()),
             reading=reading.reading,
+            edits=edits.edits,
             query=query,
             top=top,
             as_text=text,
@@ -175,6 +177,7 @@ def export(
     ],
     view: ViewChoice,
     reading: ReadingChoice,
+    edits: EditChoice,
     picture: PictureChoice,
     format_: Annotated[
         Literal["npz", "safetensors", "json", "csv", "svg", "png", "html"] | None,
@@ -225,6 +228,7 @@ def export(
             heads=heads,
             wanted=Wanted(mean=view.mean, mean_of=view.heads(), rollout=view.rollout_options()),
             reading=reading.reading,
+            edits=edits.edits,
             statistics=statistics_basis(statistics, statistics_on),
             logits=logits,
             looks=picture.looks(),

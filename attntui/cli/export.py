@@ -7,7 +7,7 @@ from typing import BinaryIO
 from attntui.cli.progress import ProgressLine
 from attntui.cli.tracing import traced
 from attntui.core.errors import UserError
-from attntui.core.protocol import Basis, ModelOptions, PromptInput, Reading, Stack
+from attntui.core.protocol import Basis, Edits, ModelOptions, PromptInput, Reading, Stack
 from attntui.export.file import NUMBERS, PICTURES, TEXTS, Kind, Looks, fill, kind_of
 from attntui.export.formats import FORMATS
 from attntui.export.matrices import Numbers, Wanted, sections
@@ -28,6 +28,7 @@ class Order:
     heads: str
     wanted: Wanted
     reading: Reading
+    edits: Edits
     statistics: Basis | None
     logits: bool
     looks: Looks
@@ -111,7 +112,7 @@ async def _export(
     output: str,
     line: ProgressLine,
 ) -> None:
-    async with traced(order.model, order.prompt, line) as source:
+    async with traced(order.model, order.prompt, order.edits, line) as source:
         tower = choose_tower(
             source.model, source.run, order.stack, *selections, words=order.reading.words
         )

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from typer import Option
 
+from attntui.core.edit_names import cut_of, heads_of
 from attntui.core.errors import UserError
-from attntui.core.protocol import Between, Reading, Rollout
+from attntui.core.protocol import AblateWith, Between, Edits, Reading, Rollout
 
 if TYPE_CHECKING:
     from attntui.export.file import Looks
@@ -110,6 +111,48 @@ class ReadingChoice:
     @property
     def reading(self) -> Reading:
         return Reading(self.words, self.sinks, self.between)
+
+
+@dataclass(frozen=True)
+class EditChoice:
+    """What is changed in the model's attention before it goes on."""
+
+    ablate: Annotated[
+        str | None,
+        Option(
+            metavar="LIST",
+            help="Switch these heads off, each as layer.head: 5.1,6.2; in an encoder-decoder"
+            " encoder.5.1, decoder.5.1, cross.5.1.",
+            show_default=False,
+        ),
+    ] = None
+    ablate_with: Annotated[
+        AblateWith | None,
+        Option(
+            help="What they give instead: zero, or their mean over the positions (zero).",
+            show_default=False,
+        ),
+    ] = None
+    cut: Annotated[
+        list[str] | None,
+        Option(
+            metavar="QUERY:KEY@LAYERS[.HEAD]",
+            help="The query may not look at the key there, 9:4@5.1 or 9:4@4-6; repeatable.",
+            show_default=False,
+        ),
+    ] = None
+
+    @property
+    def edits(self) -> Edits:
+        """
+        Raises:
+            UserError: a list of heads or an edge is none.
+        """
+        if self.ablate_with is not None and self.ablate is None:
+            raise UserError("--ablate-with needs --ablate.")
+        ablated = heads_of(self.ablate) if self.ablate is not None else ()
+        cuts = tuple(map(cut_of, self.cut or ()))
+        return Edits(ablated, self.ablate_with or "zero", cuts)
 
 
 @dataclass(frozen=True)

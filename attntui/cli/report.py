@@ -15,7 +15,7 @@ from attntui.export.tower import Tower
 from attntui.render.heatmap import Heatmap
 from attntui.render.labels import quote
 from attntui.render.listing import PLAIN, legend, ranking
-from attntui.render.names import hidden_name, reading_name, view_name
+from attntui.render.names import edits_name, hidden_name, reading_name, view_name
 from attntui.render.palette import Palette
 from attntui.render.prose import prose
 from attntui.render.ranking import top_entries
@@ -58,6 +58,7 @@ class Report:
         parts = [
             sanitise(self.source.model.name),
             view_name(self.view) + hidden_name(self.hidden),
+            *edits_name(self.source.edits),
             *reading_name(self.reading),
             "exact" if self.source.run.trust.exact else "not known to be exact",
         ]

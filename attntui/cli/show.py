@@ -16,6 +16,7 @@ from attntui.client.questions import ask, window
 from attntui.core.errors import UserError
 from attntui.core.protocol import (
     Chosen,
+    Edits,
     GetTop,
     GetWindow,
     Head,
@@ -50,6 +51,7 @@ class Order:
     head: int | None
     wanted: Wanted
     reading: Reading
+    edits: Edits
     query: int | None
     top: int
     as_text: bool
@@ -112,7 +114,7 @@ def _check_one_view(order: Order) -> None:
 
 
 async def _report(order: Order, width: int, line: ProgressLine) -> Report:
-    async with traced(order.model, order.prompt, line) as source:
+    async with traced(order.model, order.prompt, order.edits, line) as source:
         view = _choose_view(order, source)
         tower = numbers_of(source.model, source.run, view, order.reading).tower
         for sentence in source.remarks:

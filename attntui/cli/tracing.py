@@ -5,8 +5,8 @@ from contextlib import asynccontextmanager
 
 from attntui.cli.progress import ProgressLine
 from attntui.client.engine import Engine, EngineFault, EngineGone
-from attntui.client.questions import load, trace
-from attntui.core.protocol import ModelOptions, PromptInput
+from attntui.client.questions import edit, load, trace
+from attntui.core.protocol import Edits, ModelOptions, PromptInput
 from attntui.export.source import Source
 
 RUN = 1
@@ -14,9 +14,9 @@ RUN = 1
 
 @asynccontextmanager
 async def traced(
-    options: ModelOptions, prompt: PromptInput, line: ProgressLine
+    options: ModelOptions, prompt: PromptInput, edits: Edits, line: ProgressLine
 ) -> AsyncIterator[Source]:
-    """Load the model, run the prompt, and end the engine with the block.
+    """Load the model, run the prompt with its edits, and end the engine with the block.
 
     Raises:
         UserError: a bad model or prompt.
@@ -27,7 +27,9 @@ async def traced(
         async with engine:
             model = await load(engine, options, line)
             run = await trace(engine, RUN, prompt, line)
-            yield Source(engine, model, run, prompt)
+            if edits:
+                run = await edit(engine, RUN + 1, RUN, edits, line)
+            yield Source(engine, model, run, prompt, edits)
     except (EngineGone, EngineFault) as error:
         error.add_note("The engine's log:\n" + "\n".join(engine.log))
         raise

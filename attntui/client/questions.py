@@ -9,6 +9,8 @@ from attntui.client.engine import Engine
 from attntui.client.errors import EngineFault
 from attntui.core.protocol import (
     Arrays,
+    Edit,
+    Edits,
     GetLogits,
     GetWindow,
     Load,
@@ -69,6 +71,14 @@ async def trace(
 ) -> RunInfo:
     """Run the loaded model on a prompt."""
     reply, _ = await ask(engine, Trace(run, prompt), Traced, progress)
+    return reply.info
+
+
+async def edit(
+    engine: Engine, run: int, base: int, edits: Edits, progress: OnProgress = None
+) -> RunInfo:
+    """Run the prompt of run `base` again with edits."""
+    reply, _ = await ask(engine, Edit(run, base, edits), Traced, progress)
     return reply.info
 
 

@@ -3,6 +3,7 @@
 import msgspec
 
 import attntui
+from attntui.core.edit_names import cut_name, head_name
 from attntui.core.protocol import Chosen, Hidden, Rollout
 from attntui.core.tokens import whole_text
 from attntui.export.matrices import Numbers
@@ -27,6 +28,9 @@ def describe_source(source: Source, numbers: Numbers, hidden: Hidden | None) -> 
         "learned_sink": tower.stack.learned_sink,
         "trust": _plain(run.trust),
         "prompt": _plain(source.prompt),
+        "ablated": [head_name(head) for head in source.edits.ablated],
+        "ablated_with": source.edits.ablate_with if source.edits.ablated else None,
+        "cut": [cut_name(cut) for cut in source.edits.cuts],
         "truncated": run.truncated,
         "words": numbers.reading.words,
         "sinks": numbers.reading.sinks,

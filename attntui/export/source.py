@@ -1,11 +1,11 @@
 """Where the numbers of a file come from."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from attntui.client.engine import Engine
 from attntui.client.questions import OnProgress, Rows, matrix_rows, window
-from attntui.core.protocol import GetWindow, ModelInfo, PromptInput, Reading, RunInfo, View
+from attntui.core.protocol import Edits, GetWindow, ModelInfo, PromptInput, Reading, RunInfo, View
 
 
 @dataclass(frozen=True)
@@ -16,6 +16,7 @@ class Source:
     model: ModelInfo
     run: RunInfo
     prompt: PromptInput
+    edits: Edits = field(default_factory=Edits)
 
     def rows(
         self, view: View, shape: tuple[int, int], reading: Reading, progress: OnProgress

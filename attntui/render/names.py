@@ -1,6 +1,7 @@
 """Views and readings in words."""
 
-from attntui.core.protocol import Between, Chosen, Head, Mean, Reading, Stack, View
+from attntui.core.edit_names import cut_name, head_name
+from attntui.core.protocol import Between, Chosen, Edits, Head, Mean, Reading, Stack, View
 
 STACKS: dict[Stack, str] = {
     "self": "",
@@ -46,6 +47,19 @@ def reading_name(reading: Reading) -> list[str]:
         parts.append("special tokens and sinks hidden, rows scaled to 1")
     if reading.between != "all":
         parts.append(pair_name(reading.between))
+    return parts
+
+
+def edits_name(edits: Edits) -> list[str]:
+    """What is changed in a run, in parts of a title: `without heads 5.1, 6.2`."""
+    parts = []
+    if edits.ablated:
+        heads = ", ".join(map(head_name, edits.ablated))
+        many = "heads" if len(edits.ablated) > 1 else "head"
+        mean = " at their mean" if len(edits.ablated) > 1 else " at its mean"
+        parts.append(f"{many} {heads}{mean if edits.ablate_with == 'mean' else ' off'}")
+    if edits.cuts:
+        parts.append(f"cut {', '.join(map(cut_name, edits.cuts))}")
     return parts
 
 

@@ -183,6 +183,27 @@ def test_words_and_sinks(loaded: Loader) -> None:
     assert np.array_equal(hidden[:, shown], trace.mean()[:, shown])
 
 
+def test_an_edited_trace_beside_the_plain_one(loaded: Loader, tiny: Callable[[str], Path]) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    trace = loaded("gpt2").trace(PROMPT)
+    plain = trace.attention(1, 2)
+    found = trace.edit(ablate=[(0, 1)])
+    model = AutoModelForCausalLM.from_pretrained(tiny("gpt2"), attn_implementation="eager").eval()
+    size = model.config.n_embd // model.config.n_head
+    model.transformer.h[0].attn.c_proj.weight.data[size : 2 * size] = 0
+    inputs = AutoTokenizer.from_pretrained(tiny("gpt2"))(PROMPT, return_tensors="pt")
+    with torch.no_grad():
+        expected = model(**inputs, output_attentions=True)
+    assert found.attention(1, 2) == pytest.approx(expected.attentions[1][0, 2].numpy(), abs=1e-5)
+    assert found.logits() == pytest.approx(expected.logits[0].numpy(), abs=1e-4)
+    assert trace.attention(1, 2) == pytest.approx(plain) and found.trust.exact
+    cut = found.edit(cut="3:1@0-1.2")
+    assert [cut.attention(layer, 2)[3, 1] for layer in (0, 1)] == [0, 0]
+    assert np.array_equal(cut.attention(0, 1), trace.attention(0, 1)), "its own edits only"
+
+
 def test_an_older_trace_can_still_be_asked(loaded: Loader) -> None:
     model = loaded("gpt2")
     first, second = model.trace(PROMPT), model.trace("the boy went")
@@ -229,6 +250,9 @@ async def test_it_works_inside_a_running_loop(loaded: Loader) -> None:
             "between must be all, A-A, A-B, B-A or B-B, not 'B'",
         ),
         (lambda m, t: t.mean(between="A-B"), "A-B needs two sentences"),
+        (lambda m, t: t.edit(ablate=[(9, 9)]), "there is no layer 9"),
+        (lambda m, t: t.edit(cut="3"), "'3' is no edge such as 9:4@5.1"),
+        (lambda m, t: t.edit("0.1", "one"), "ablate_with must be zero or mean, not 'one'"),
         (lambda m, t: t.mean(0, heads=[(0, 0)]), "but not both"),
         (lambda m, t: t.rollout(residual=2), "residual must be between 0 and 1, not 2"),
         (

@@ -6,6 +6,7 @@ from attntui.core.errors import UserError
 from attntui.core.protocol import (
     Arrays,
     GetCellMap,
+    GetEffects,
     GetHidden,
     GetLogits,
     GetMaps,
@@ -24,6 +25,7 @@ from attntui.engine.calibration import calibrated
 from attntui.engine.model import LoadedModel, Work
 from attntui.engine.run import Run
 from attntui.engine.scores import take_apart
+from attntui.engine.sweep import effects
 from attntui.engine.tops import tops
 
 Answer = tuple[Reply, list[np.ndarray]]
@@ -60,6 +62,9 @@ def answer(loaded: LoadedModel | None, run: Run, request: Request, work: Work) -
             return tops(run.reader(view.stack, reading, *watch), request, *watch), []
         case GetHidden(stack=stack, words=words):
             return run.hidden(stack, words, *watch), []
+        case GetEffects():
+            arrays = effects(_needed(loaded), run, request, work)
+            return Arrays(run.number, ("effects", "value")), arrays
         case GetStatistics():
             return _statistics(loaded, run, request, work)
         case GetScores(stack=stack, layer=layer):

@@ -103,6 +103,13 @@ class Call:
         return [tensor for tensor in kept if tensor is not None]
 
 
+class Listener(Protocol):
+    """Hears every call of the attention function."""
+
+    def heard(self, module: nn.Module, call: Call, output: Tensor) -> Tensor:
+        """Takes the kernel's output (batch, queries, heads, value size), gives the model's."""
+
+
 class Change(Protocol):
     """What is changed in a call, see `edits`; outputs are (1, queries, heads, value size)."""
 
@@ -142,13 +149,27 @@ class Recorder:
         call.output = output[0, checked_rows(call.query.shape[2])]
         self.calls.append(call)
 
-    @property
-    def change(self) -> Change | None:
-        """What is changed in the call that comes next."""
-        return self._changes.get(len(self.calls))
+    def heard(self, module: nn.Module, call: Call, output: Tensor) -> Tensor:
+        """See `Listener`."""
+        change = self._changes.get(len(self.calls))
+        output = output if change is None else change.cut(call, output)
+        self.add(module, call, output)
+        if self.as_eager:
+            output = reference(call)
+        return output if change is None else change.ablate(output)
 
 
-_recorder: ContextVar[Recorder | None] = ContextVar("recorder", default=None)
+_listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
+
+
+@contextmanager
+def listening(listener: Listener) -> Iterator[None]:
+    """Let somebody hear the calls of the forward passes inside."""
+    token = _listener.set(listener)
+    try:
+        yield
+    finally:
+        _listener.reset(token)
 
 
 @contextmanager
@@ -157,11 +178,8 @@ def recording(
 ) -> Iterator[Recorder]:
     """Record the calls of the forward pass inside, and change some."""
     recorder = Recorder(model, as_eager, changes)
-    token = _recorder.set(recorder)
-    try:
+    with listening(recorder):
         yield recorder
-    finally:
-        _recorder.reset(token)
 
 
 def attention(
@@ -198,13 +216,8 @@ def attention(
         position_bias,
     )
     output = attend(call)
-    if recorder := _recorder.get():
-        change = recorder.change
-        output = output if change is None else change.cut(call, output)
-        recorder.add(module, call, output)
-        if recorder.as_eager:
-            output = reference(call)
-        output = output if change is None else change.ablate(output)
+    if listener := _listener.get():
+        output = listener.heard(module, call, output)
     return output, None
 
 

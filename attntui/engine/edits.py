@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from attntui.core.errors import UserError
-from attntui.core.protocol import Cut, Edits, Head
+from attntui.core.protocol import AblateWith, Cut, Edits, Head
 from attntui.engine.capture import Call
 from attntui.engine.layers import Layer, RecordedLayer, tiles
 from attntui.engine.masks import Cell, CutMask
@@ -66,8 +66,7 @@ def changes(base: Run, edits: Edits) -> dict[int, Change]:
     """
     found: dict[int, Change] = {}
     for layer, heads in _ablated(base, edits.ablated):
-        outputs = [_outputs(layer, head, edits) for head in heads]
-        change = Change(tuple(heads), torch.stack(outputs))
+        change = Change(tuple(heads), head_outputs(layer, edits.ablate_with)[heads])
         found[layer.call.index] = change
     for cut in edits.cuts:
         for layer in _cut_layers(base, cut):
@@ -81,7 +80,7 @@ def _ablated(base: Run, heads: tuple[Head, ...]) -> Iterator[tuple[RecordedLayer
     """The layers and their heads, each once."""
     by_layer: dict[int, tuple[RecordedLayer, list[int]]] = {}
     for head in heads:
-        layer = _recorded(base.views.layer(head.stack, head.layer))
+        layer = recorded(base.views.layer(head.stack, head.layer))
         base.views.rows(head, 0, 0)  # raises where there is no such head
         _, found = by_layer.setdefault(layer.call.index, (layer, []))
         if head.head not in found:
@@ -89,15 +88,15 @@ def _ablated(base: Run, heads: tuple[Head, ...]) -> Iterator[tuple[RecordedLayer
     yield from by_layer.values()
 
 
-def _outputs(layer: RecordedLayer, head: int, edits: Edits) -> Tensor:
-    """(value size): what a head gives in place of its own."""
-    value = layer.call.value[0, head // layer.call.groups].float()
-    if edits.ablate_with == "zero":
-        return value.new_zeros(value.shape[-1])
-    total = value.new_zeros(layer.keys)
-    for start, stop in tiles(layer, 1):
-        total += layer.rows(start, stop, slice(head, head + 1))[0].sum(0)
-    return total / layer.queries @ value
+def head_outputs(layer: RecordedLayer, ablate_with: AblateWith) -> Tensor:
+    """(heads, value size) float32: what each head gives in place of its own when it is off."""
+    heads, size = layer.info.heads, layer.call.value.shape[-1]
+    if ablate_with == "zero":
+        return torch.zeros(heads, size, device=layer.device)
+    received = torch.zeros(heads, layer.keys, device=layer.device)
+    for start, stop in tiles(layer, heads):
+        received += layer.rows(start, stop).sum(1)
+    return layer.output(received / layer.queries)
 
 
 def _cut_layers(base: Run, cut: Cut) -> list[RecordedLayer]:
@@ -118,7 +117,7 @@ def _cut_layers(base: Run, cut: Cut) -> list[RecordedLayer]:
     if cut.head is not None and not any(0 <= cut.head < layer.info.heads for layer in layers):
         raise UserError(f"there is no head {cut.head} in layers {cut.first} to {cut.last}.")
     found = []
-    for layer in map(_recorded, layers):
+    for layer in map(recorded, layers):
         seen = layer.allowed(cut.query, cut.query + 1)[0]
         if seen[cut.key]:
             found.append(layer)
@@ -132,7 +131,11 @@ def _cut_layers(base: Run, cut: Cut) -> list[RecordedLayer]:
     return found
 
 
-def _recorded(layer: Layer) -> RecordedLayer:
+def recorded(layer: Layer) -> RecordedLayer:
+    """
+    Raises:
+        UserError: the model's attention cannot be changed.
+    """
     if not isinstance(layer, RecordedLayer):
         raise UserError(EAGER)
     return layer

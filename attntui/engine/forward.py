@@ -93,15 +93,21 @@ def _check_sizes(towers: tuple[Tower, ...], encoded: Encoded) -> None:
                 )
 
 
-@contextmanager
-def watched(model: nn.Module, check_cancel: CheckCancel, progress: Report) -> Iterator[None]:
-    """Call back before every layer: a member of an outermost list of modules."""
+def outermost_layers(model: nn.Module) -> list[nn.Module]:
+    """The members of the outermost lists of modules."""
     layers: list[nn.Module] = []
     seen = ""
     for name, module in model.named_modules():
         if isinstance(module, nn.ModuleList) and not (seen and name.startswith(seen)):
             seen = f"{name}."
             layers += list(module)
+    return layers
+
+
+@contextmanager
+def watched(model: nn.Module, check_cancel: CheckCancel, progress: Report) -> Iterator[None]:
+    """Call back before every layer."""
+    layers = outermost_layers(model)
     done = 0
 
     def before(module: nn.Module, arguments: tuple[Any, ...]) -> None:

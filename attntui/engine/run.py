@@ -16,6 +16,7 @@ from attntui.engine.patterns import Measured, measure
 from attntui.engine.reading import Reader
 from attntui.engine.sentences import apart
 from attntui.engine.stacks import Tower
+from attntui.engine.variants import Variants
 from attntui.engine.views import Views
 
 
@@ -71,6 +72,8 @@ class Run:
     def __post_init__(self) -> None:
         self.stacks: tuple[StackInfo, ...] = tuple(tower.info for tower in self.towers)
         self.views = Views(self.towers)
+        self.variants: Variants | None = None
+        """Made by the first sweep."""
         self._measured: dict[Stack, Measured] = {}
 
     def sides(self, stack: Stack) -> tuple[SideInfo, SideInfo]:

@@ -7,7 +7,7 @@ the screen asks for windows, rows and small maps of it, never for all of it.
 Layers, heads and positions count from 0. Arrays travel beside the header, see `core.frames`.
 """
 
-from attntui.core.protocol.edits import AblateWith, Cut, Edits
+from attntui.core.protocol.edits import AblateWith, Cut, Edits, Measure
 from attntui.core.protocol.facts import (
     LayerInfo,
     ModelInfo,
@@ -66,6 +66,7 @@ from attntui.core.protocol.requests import (
     Cancel,
     Edit,
     GetCellMap,
+    GetEffects,
     GetHidden,
     GetLogits,
     GetMaps,
@@ -105,6 +106,7 @@ __all__ = [
     "Edits",
     "Failed",
     "GetCellMap",
+    "GetEffects",
     "GetHidden",
     "GetLogits",
     "GetMaps",
@@ -122,6 +124,7 @@ __all__ = [
     "Load",
     "Loaded",
     "Mean",
+    "Measure",
     "ModelInfo",
     "ModelOptions",
     "Open",

@@ -22,6 +22,21 @@ class Cut(Struct, frozen=True):
     head: int | None = None
 
 
+class Measure(Struct, frozen=True):
+    """A number of a run that edits change; from the logits, natural logarithms.
+
+    `loss`: the mean of -log p over the tokens that follow their positions. `logprob`: log p of
+    `token` at `position`. `logit_difference`: the logit of `token` less that of `foil`, there.
+    `divergence`: the Kullback-Leibler divergence KL(unedited ‖ edited) of what is predicted there.
+    Where a model classifies, tokens are classes, and there is one position.
+    """
+
+    kind: Literal["loss", "logprob", "logit_difference", "divergence"]
+    position: int = 0
+    token: int = 0
+    foil: int = 0
+
+
 class Edits(Struct, frozen=True):
     """Heads switched off and edges cut.
 

@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from attntui.core.protocol.edits import Edits
+from attntui.core.protocol.edits import AblateWith, Edits, Measure
 from attntui.core.protocol.inputs import ModelOptions, PromptInput
 from attntui.core.protocol.looking import Basis, Direction, Pooling, Reading, Stack, View
 
@@ -101,6 +101,23 @@ class GetShares(Struct, frozen=True, tag="shares"):
     reading: Reading = Reading()
 
 
+class GetEffects(Struct, frozen=True, tag="effects"):
+    """What switching off each head of a layer does to a measure, one at a time.
+
+    `Arrays`: `effects` (heads) float32, the measure with the head off less that without edits;
+    `value` (1), that without. With `estimate`, in place of the exact runs, the first-order estimate
+    from one backward pass (Michel et al. 2019, with its sign), of all layers at once: (layers,
+    heads), NaN where there is none; `layer` says nothing then.
+    """
+
+    run: int
+    stack: Stack
+    layer: int
+    measure: Measure
+    ablate_with: AblateWith = "zero"
+    estimate: bool = False
+
+
 class GetStatistics(Struct, frozen=True, tag="statistics"):
     """Every statistic of every head, on tokens as they are; answered by `Statistics`."""
 
@@ -179,6 +196,7 @@ Request = (
     | GetMaps
     | GetCellMap
     | GetShares
+    | GetEffects
     | GetStatistics
     | GetHidden
     | GetTop

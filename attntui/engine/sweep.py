@@ -1,0 +1,94 @@
+"""What switching off each head does to a measure: exactly, or estimated from one backward pass."""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from attntui.core.errors import UserError
+from attntui.core.protocol import GetEffects
+from attntui.engine import measures
+from attntui.engine.capture import Call, listening
+from attntui.engine.edits import head_outputs, recorded
+from attntui.engine.forward import arguments
+from attntui.engine.layers import RecordedLayer
+from attntui.engine.model import LoadedModel, Work
+from attntui.engine.run import Run
+from attntui.engine.variants import Variant, Variants
+
+
+def effects(loaded: LoadedModel, run: Run, request: GetEffects, work: Work) -> list[np.ndarray]:
+    """The arrays `effects` and `value`, as `GetEffects` describes.
+
+    Raises:
+        UserError: there is no such layer or measure, or the model cannot be edited.
+        Cancelled: the call was given up.
+    """
+    measures.check(loaded, run, request.measure)
+    base = measures.base_value(run, request.measure)
+    found = _estimated if request.estimate else _exact
+    return [found(loaded, run, request, work, base), np.array([base], np.float32)]
+
+
+def _exact(
+    loaded: LoadedModel, run: Run, request: GetEffects, work: Work, base: float
+) -> np.ndarray:
+    """(heads) float32"""
+    layer = recorded(run.views.layer(request.stack, request.layer))
+    outputs = head_outputs(layer, request.ablate_with)
+    variants = [Variant(head, output) for head, output in enumerate(outputs)]
+    positions = measures.needed(run, request.measure)
+    if run.variants is None:
+        run.variants = Variants(loaded, run.encoded, work.check_cancel)
+    values: list[Tensor] = []
+    for logits in run.variants.logits(layer.call.index, variants, positions, work.check_cancel):
+        values += measures.value(run, request.measure, logits).cpu()
+        work.progress("heads", len(values), len(variants))
+    exact: np.ndarray = torch.stack(values).numpy() - np.float32(base)
+    return exact
+
+
+class _Gates:
+    """Scales every head's output between what it gives when off and its own."""
+
+    def __init__(self, off: list[Tensor]) -> None:
+        self._off = off
+        self.gates = [torch.ones(len(each), device=each.device, requires_grad=True) for each in off]
+        self._count = 0
+
+    def heard(self, module: nn.Module, call: Call, output: Tensor) -> Tensor:
+        gate = self.gates[self._count][:, None].to(output.dtype)
+        off = self._off[self._count].to(output.dtype)
+        self._count += 1
+        return off + gate * (output - off)
+
+
+def _estimated(
+    loaded: LoadedModel, run: Run, request: GetEffects, work: Work, base: float
+) -> np.ndarray:
+    """(layers, heads) float32: -dm/dg, where g scales a head's output from 0, off, to 1, its own.
+
+    Michel et al. 2019, Are sixteen heads really better than one?, equation 3, with its sign.
+    """
+    if request.measure.kind == "divergence":
+        raise UserError("The divergence is least at the run itself, so its gradient says nothing.")
+    layers = [recorded(layer) for tower in run.towers for layer in tower.present]
+    off = [torch.empty(0)] * len(layers)
+    for layer in layers:
+        off[layer.call.index] = head_outputs(layer, request.ablate_with)
+    gates = _Gates(off)
+    with torch.enable_grad(), listening(gates):
+        logits = loaded.model(**arguments(loaded.model, run.encoded)).logits
+        logits = logits[:, None] if logits.ndim == 2 else logits
+        positions = measures.needed(run, request.measure)
+        logits = logits if positions is None else logits[:, positions]
+        slopes = torch.autograd.grad(
+            measures.value(run, request.measure, logits)[0], gates.gates, allow_unused=True
+        )
+    tower = run.views.tower(request.stack)
+    found = np.full((len(tower.layers), tower.heads), np.nan, np.float32)
+    for number, each in enumerate(tower.layers):
+        if isinstance(each, RecordedLayer):
+            slope = slopes[each.call.index]
+            row = torch.zeros(each.info.heads) if slope is None else -slope
+            found[number, : each.info.heads] = row.detach().float().cpu().numpy()
+    return found

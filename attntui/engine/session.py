@@ -6,8 +6,10 @@ import torch
 
 from attntui.core.errors import UserError
 from attntui.core.protocol import (
+    Arrays,
     Done,
     Edit,
+    GetAnswers,
     Load,
     Loaded,
     Open,
@@ -23,6 +25,7 @@ from attntui.engine.edits import changes
 from attntui.engine.finite import all_finite
 from attntui.engine.given import GivenRun
 from attntui.engine.model import LoadedModel, Work
+from attntui.engine.questions import answers
 from attntui.engine.run import Run
 
 
@@ -53,6 +56,10 @@ class Session:
                 return self._trace(request, work)
             case Edit():
                 return self._edit(request, work)
+            case GetAnswers():
+                return Arrays(0, ("logprob", "logit_difference")), answers(
+                    self._held_model(), request, work
+                )
             case _:
                 loaded = None if self._given else self._held_model()
                 return answer(loaded, self._held_run(getattr(request, "run", 0)), request, work)

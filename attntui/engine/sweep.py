@@ -13,7 +13,7 @@ from attntui.engine.forward import arguments
 from attntui.engine.layers import RecordedLayer
 from attntui.engine.model import LoadedModel, Work
 from attntui.engine.run import Run
-from attntui.engine.variants import Variant, Variants
+from attntui.engine.variants import Off, Variants
 
 
 def effects(loaded: LoadedModel, run: Run, request: GetEffects, work: Work) -> list[np.ndarray]:
@@ -35,12 +35,11 @@ def _exact(
     """(heads) float32"""
     layer = recorded(run.views.layer(request.stack, request.layer))
     outputs = head_outputs(layer, request.ablate_with)
-    variants = [Variant(head, output) for head, output in enumerate(outputs)]
+    variants = [(Off(layer.call.index, head, output),) for head, output in enumerate(outputs)]
     positions = measures.needed(run, request.measure)
-    if run.variants is None:
-        run.variants = Variants(loaded, run.encoded, work.check_cancel)
+    run.variants = run.variants or Variants(loaded, run.encoded, work.check_cancel)
     values: list[Tensor] = []
-    for logits in run.variants.logits(layer.call.index, variants, positions, work.check_cancel):
+    for logits in run.variants.logits(variants, positions, work.check_cancel):
         values += measures.value(run, request.measure, logits).cpu()
         work.progress("heads", len(values), len(variants))
     exact: np.ndarray = torch.stack(values).numpy() - np.float32(base)

@@ -8,7 +8,7 @@ import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -24,12 +24,16 @@ LOGITS = 2**27
 """Numbers in their logits: 512 MB in float32."""
 
 
-@dataclass(frozen=True, eq=False)
-class Variant:
-    """A head and what it gives at every position, (value size)."""
+class Off(NamedTuple):
+    """A head in the call of a number, and what it gives at every position, (value size)."""
 
+    call: int
     head: int
     output: Tensor
+
+
+Variant = Sequence[Off]
+"""The heads that are off together; none: the run itself."""
 
 
 @dataclass(eq=False)
@@ -46,19 +50,22 @@ class _Plain:
 
 @dataclass(eq=False)
 class _Batch:
-    """Switches off one head in each of a batch of variants, in the call of a number."""
+    """Switches off the heads of each of a batch of variants; `count` is the number of the call."""
 
-    call: int
     variants: Sequence[Variant]
     count: int
 
     def heard(self, module: nn.Module, call: Call, output: Tensor) -> Tensor:
+        here = [
+            (at, off)
+            for at, variant in enumerate(self.variants)
+            for off in variant
+            if off.call == self.count
+        ]
         self.count += 1
-        if self.count - 1 != self.call:
-            return output
-        output = output.clone()
-        for at, variant in enumerate(self.variants):
-            output[at, :, variant.head] = variant.output.to(output.dtype)
+        output = output.clone() if here else output
+        for at, off in here:
+            output[at, :, off.head] = off.output.to(output.dtype)
         return output
 
 
@@ -90,34 +97,33 @@ class Variants:
 
     def logits(
         self,
-        call: int,
         variants: Sequence[Variant],
         positions: Sequence[int] | None = None,
         check_cancel: CheckCancel = never,
     ) -> Iterator[Tensor]:
-        """Logits (some variants, positions, outputs), in order: each with its head off in a call.
+        """Logits (some variants, positions, outputs), in order; quickest if those that begin in the
+        same layer follow each other.
 
         Args:
-            call: the number of the call, as `capture.Call.index`.
+            variants: each with the heads that are off.
             positions: those whose logits are wanted; None: all.
         """
         size = max(1, TOKENS // self._tokens)
         while variants:
             some, variants = variants[:size], variants[size:]
-            found = self._forward(call, some, positions, check_cancel)
+            found = self._forward(some, positions, check_cancel)
             size = max(1, min(size, LOGITS * len(some) // max(1, found.numel())))
             yield found
 
     def _forward(
         self,
-        call: int,
         variants: Sequence[Variant],
         positions: Sequence[int] | None,
         check_cancel: CheckCancel,
     ) -> Tensor:
-        start, count = self._layers[call] or 0, len(variants)
-        first = self._layers.index(self._layers[call]) if self._layers[call] else 0
-        done = 0
+        calls = [off.call for variant in variants for off in variant]
+        start = min((self._layers[call] or 0 for call in calls), default=0)
+        done, count = 0, len(variants)
 
         def replay(forward: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
             nonlocal done
@@ -131,7 +137,7 @@ class Variants:
         keeps = "logits_to_keep" in inspect.signature(self._model.forward).parameters
         if positions is not None and keeps:
             inputs["logits_to_keep"] = torch.tensor(positions, device=self._model.device)
-        batch = _Batch(call, variants, first)
+        batch = _Batch(variants, self._layers.index(start) if start else 0)
         with torch.no_grad(), listening(batch), _around(self._model, replay):
             logits: Tensor = self._model(**inputs).logits
         if logits.ndim == 2:  # classes

@@ -21,6 +21,7 @@ from attntui.core.protocol.facts import (
 from attntui.core.protocol.inputs import (
     ModelOptions,
     PromptInput,
+    Question,
 )
 from attntui.core.protocol.looking import (
     BETWEEN,
@@ -65,6 +66,7 @@ from attntui.core.protocol.requests import (
     Call,
     Cancel,
     Edit,
+    GetAnswers,
     GetCellMap,
     GetEffects,
     GetHidden,
@@ -105,6 +107,7 @@ __all__ = [
     "Edit",
     "Edits",
     "Failed",
+    "GetAnswers",
     "GetCellMap",
     "GetEffects",
     "GetHidden",
@@ -133,6 +136,7 @@ __all__ = [
     "Predictions",
     "Progress",
     "PromptInput",
+    "Question",
     "Reading",
     "Reply",
     "Request",

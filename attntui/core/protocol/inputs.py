@@ -30,3 +30,14 @@ class PromptInput(Struct, frozen=True, kw_only=True):
     special_tokens: Literal["auto", "none", "bos"] = "auto"
     truncate: Literal["left", "right"] | None = None
     generate: int = 32
+
+
+class Question(Struct, frozen=True, kw_only=True):
+    """A prompt and what the model should put after it, or in its masked places.
+
+    Of a model that classifies, `answer` and `foil` are labels, by name or number.
+    """
+
+    prompt: PromptInput
+    answer: str
+    foil: str | None = None

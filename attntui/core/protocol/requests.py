@@ -3,8 +3,8 @@
 from msgspec import Struct
 
 from attntui.core.protocol.edits import AblateWith, Edits, Measure
-from attntui.core.protocol.inputs import ModelOptions, PromptInput
-from attntui.core.protocol.looking import Basis, Direction, Pooling, Reading, Stack, View
+from attntui.core.protocol.inputs import ModelOptions, PromptInput, Question
+from attntui.core.protocol.looking import Basis, Direction, Head, Pooling, Reading, Stack, View
 
 
 class Load(Struct, frozen=True, tag="load"):
@@ -170,6 +170,22 @@ class GetPredictions(Struct, frozen=True, tag="predictions"):
     count: int
 
 
+class GetAnswers(Struct, frozen=True, tag="answers"):
+    """How well the model answers a question, whole and with sets of heads off.
+
+    `Arrays`: `logprob` and `logit_difference`, each (1 + sets) float32, the whole model first.
+    logprob: the sum of log p over the answer's tokens, each after the one before. logit_difference:
+    the answer's logit less the foil's, at the first token in which they differ; without a foil,
+    less the largest other logit, the least of all the answer's tokens. Right is what is above 0.
+    A head's mean is over the positions of the question as it is read, the answer's included.
+    No run is held.
+    """
+
+    question: Question
+    sets: tuple[tuple[Head, ...], ...]
+    ablate_with: AblateWith = "zero"
+
+
 class GetLogits(Struct, frozen=True, tag="logits"):
     """Logits of a half-open range of positions; `Arrays`: `logits` (positions, vocabulary)."""
 
@@ -203,6 +219,7 @@ Request = (
     | GetScores
     | GetPredictions
     | GetLogits
+    | GetAnswers
     | Cancel
 )
 

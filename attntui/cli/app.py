@@ -265,6 +265,64 @@ def view(
 
 
 @app.command()
+@spread
+def ablate(
+    model: ModelChoice,
+    task: Annotated[
+        str,
+        Option(
+            metavar="FILE",
+            help='Questions, one a line: {"prompt": …, "answer": …}, with a "foil" if you like, or'
+            ' {"text": …, "label": …} for a model that classifies.',
+            show_default=False,
+        ),
+    ],
+    heads: Annotated[
+        list[str] | None,
+        Option(
+            "--ablate",
+            metavar="LIST",
+            help="Switch these heads off together, 5.1,6.2; repeatable. Each head alone without"
+            " it.",
+            show_default=False,
+        ),
+    ] = None,
+    ablate_with: Annotated[
+        Literal["zero", "mean"],
+        Option(help="What they give instead: zero, or their mean over the positions."),
+    ] = "zero",
+    output: Annotated[
+        str | None,
+        Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="A .csv of every head; an interrupted task goes on from FILE.part.",
+            show_default=False,
+        ),
+    ] = None,
+    top: Annotated[int, Option(min=0, help="How many heads the table lists.")] = 10,
+    force: Annotated[
+        bool, Option("--force", "-f", help="Replace an existing file, and begin anew.")
+    ] = False,
+) -> int:
+    """Find which heads a task needs: run it whole and with each head switched off.
+
+    An answer is right where its logit is above the foil's, at the first token in which they differ,
+    or above all others without a foil. logprob is the sum over the answer's tokens; a masked model
+    answers in the prompt's masked places.
+
+    .csv has the columns layer, head, accuracy, logprob, logit_difference, n; the whole model comes
+    first, with layer and head empty.
+    """
+    from attntui.cli.ablate import Order
+    from attntui.cli.ablate import ablate as run_task
+
+    sets = tuple(heads or ())
+    return run_task(Order(model.options(), task, sets, ablate_with, output, force, top))
+
+
+@app.command()
 def models(
     json: Annotated[bool, Option("--json", help="As JSON, sizes in bytes.")] = False,
 ) -> int:

@@ -36,14 +36,14 @@ def whole_file(target: str, force: bool) -> Iterator[BinaryIO]:
             yield stream
         return
     path = Path(os.path.realpath(target))
-    _check_target(path, force)
+    check_target(path, force)
     partial = path.with_name(f".attntui-{secrets.token_hex(6)}.part")
     try:
         with partial.open("xb") as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
-        _check_target(path, force)
+        check_target(path, force)
         if path.exists():
             shutil.copymode(path, partial)
         partial.replace(path)
@@ -74,7 +74,13 @@ def _standard_output() -> Iterator[BinaryIO]:
             stream.detach()
 
 
-def _check_target(path: Path, force: bool) -> None:
+def check_target(target: str | Path, force: bool) -> None:
+    """
+    Raises:
+        FileExists: the file exists and `force` is not given.
+        UserError: it can be none.
+    """
+    path = Path(os.path.realpath(target))
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:

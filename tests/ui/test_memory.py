@@ -4,10 +4,12 @@ import stat
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from attntui.core.protocol import ModelOptions, PromptInput
 from attntui.ui.memory import MODELS, PLACE, PROMPTS, Memory, Past, Place
-from attntui.ui.state import Look, Start
+from attntui.ui.state import PAGES, Look, PageName, Start
+from attntui.ui.widgets.page import Page
 from attntui.ui.widgets.prompt_box import PromptBox, SecondBox
 from tests.ui.conftest import Opener
 
@@ -109,6 +111,16 @@ async def test_every_view_opens_before_there_is_a_run(open_app: Opener) -> None:
         await screen.until(lambda: screen.main.look.run is not None)
         await screen.settled()
         assert screen.main.look.page == "lines"
+
+
+@pytest.mark.parametrize("page", PAGES)
+async def test_every_view_can_be_where_a_session_left(open_app: Opener, page: PageName) -> None:
+    start = Start(look=Look(page=page))
+    async with open_app(prompt="tokens 4", start=start, fake=True) as screen:
+        main = screen.main
+        assert main.focused is main.page and main.page.id == page and main.page.size.height > 5
+        assert [each.id for each in main.query(Page) if each.display] == [page]
+        assert [name for name in PAGES if main.has_class(f"-{name}")] == [page]
 
 
 async def test_a_draft_outlives_the_next_session_too(open_app: Opener) -> None:

@@ -11,12 +11,12 @@ from attntui.core.errors import UserError
 from attntui.core.protocol import BETWEEN, Basis
 from attntui.core.scale import SCALES
 from attntui.ui.measures import UNMEASURED, offered
-from attntui.ui.screens.rollout_window import RolloutWindow
 from attntui.ui.search import find_head, find_token
 from attntui.ui.state import SINKS, THRESHOLDS, Lens, Look, PageName, RolloutOptions
 from attntui.ui.widgets.ask_line import AskLine
 from attntui.ui.widgets.head_map import HeadMap
 from attntui.ui.widgets.page import Page
+from attntui.ui.widgets.pages import Pages
 
 Item = TypeVar("Item")
 
@@ -36,7 +36,7 @@ class Looking(Screen[None]):
     @property
     def page(self) -> Page:
         """The page in sight."""
-        return self.query_one(f"#{self.look.page}", Page)
+        return self.query_one(Pages).page(self.look.page)
 
     def change(self, look: Look) -> None:
         """Show another look, and ask for what it needs."""
@@ -192,6 +192,8 @@ class Looking(Screen[None]):
         if stack is None or stack.queries != stack.keys:
             self.action_rollout()
             return
+
+        from attntui.ui.screens.rollout_window import RolloutWindow
 
         def changed(options: RolloutOptions) -> None:
             self.change(replace(self.look, rollout=options))

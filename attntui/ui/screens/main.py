@@ -9,7 +9,6 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container
-from textual.widgets import ContentSwitcher
 from textual.worker import Worker, WorkerState
 
 from attntui.client.engine import Engine
@@ -22,7 +21,6 @@ from attntui.core.protocol import (
 from attntui.core.tokens import sanitise
 from attntui.ui.examples import favourite_head, first_query
 from attntui.ui.keys import bindings
-from attntui.ui.meanings import meanings
 from attntui.ui.memory import Memory, Past
 from attntui.ui.messages import (
     CellPicked,
@@ -39,23 +37,17 @@ from attntui.ui.painter import Painter
 from attntui.ui.screens.copying import Copying
 from attntui.ui.screens.exporting import Exporting
 from attntui.ui.screens.looking import Looking
-from attntui.ui.screens.model_picker import ModelPicker
 from attntui.ui.screens.prompting import Prompting
-from attntui.ui.screens.windows import help_window, log_window, meaning_window, pattern_window
 from attntui.ui.session import EngineEnded, Session
 from attntui.ui.state import PAGES, Look, Start
 from attntui.ui.widgets.ask_line import AskLine
 from attntui.ui.widgets.attention_grid import AttentionGrid
 from attntui.ui.widgets.bars import CursorLine, KeyLine, StatusLine
 from attntui.ui.widgets.head_map import HeadBar, HeadMap, HeadValues
-from attntui.ui.widgets.layer_view import LayerView
-from attntui.ui.widgets.lines_view import LinesView
-from attntui.ui.widgets.model_view import ModelView
-from attntui.ui.widgets.neuron_view import NeuronView
+from attntui.ui.widgets.pages import Pages
 from attntui.ui.widgets.pattern_pane import PatternPane
 from attntui.ui.widgets.prompt_box import PromptBox, SecondBox
 from attntui.ui.widgets.ranked_list import RankedList
-from attntui.ui.widgets.text_view import TextView
 
 
 class MainScreen(Looking, Prompting, Copying, Exporting):
@@ -86,13 +78,7 @@ class MainScreen(Looking, Prompting, Copying, Exporting):
             with Container(id="heads"):
                 yield HeadMap("map")
                 yield PatternPane()
-            with ContentSwitcher(id="pages", initial=PAGES[0]):
-                yield AttentionGrid()
-                yield LinesView()
-                yield TextView()
-                yield LayerView()
-                yield ModelView()
-                yield NeuronView()
+            yield Pages()
             with Container(id="lists"):
                 yield RankedList("attends", "key")
                 yield RankedList("attended", "query")
@@ -228,7 +214,7 @@ class MainScreen(Looking, Prompting, Copying, Exporting):
         self.look = look = look.settle()
         if before.run is not look.run or before.stack != look.stack:
             self.painter.forget()
-        self.query_one(ContentSwitcher).current = look.page
+        self.query_one(Pages).show(look.page)
         for name in PAGES:
             self.set_class(name == look.page, f"-{name}")
         self.query_one(StatusLine).show_look(look)
@@ -278,9 +264,14 @@ class MainScreen(Looking, Prompting, Copying, Exporting):
     # Keys.
 
     def action_meaning(self) -> None:
+        from attntui.ui.meanings import meanings
+        from attntui.ui.screens.windows import meaning_window
+
         self.app.push_screen(meaning_window(meanings(self.look)))
 
     async def action_describe(self) -> None:
+        from attntui.ui.screens.windows import pattern_window
+
         pane = self.query_one(PatternPane)
         if pane.values() is None and self.look.run is not None:
             self.post_message(Waiting("measuring the heads"))
@@ -290,6 +281,8 @@ class MainScreen(Looking, Prompting, Copying, Exporting):
         self.app.push_screen(pattern_window(self.look, pane.pattern(), pane.values(), rows))
 
     def action_pick_model(self) -> None:
+        from attntui.ui.screens.model_picker import ModelPicker
+
         recent = [options.model for options in self.memory.models()]
         picker = ModelPicker(self.session.options.model, recent)
         self.app.push_screen(picker, self._model_picked)
@@ -306,9 +299,13 @@ class MainScreen(Looking, Prompting, Copying, Exporting):
         )
 
     def action_help(self) -> None:
+        from attntui.ui.screens.windows import help_window
+
         self.app.push_screen(help_window(self.app.keys))  # type: ignore[attr-defined]
 
     def action_log(self) -> None:
+        from attntui.ui.screens.windows import log_window
+
         self.app.push_screen(log_window(self.session.engine.log))
 
     def action_next_theme(self) -> None:

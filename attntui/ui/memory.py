@@ -46,11 +46,8 @@ class Memory:
     folder: Path = field(default_factory=lambda: user_state_path("attntui", appauthor=False))
 
     def prompts(self) -> list[Past]:
-        """The prompts that ran, the newest last, and one that was left before it could run."""
+        """The prompts that ran or were laid aside, the newest last."""
         found = [past for line in self._lines(PROMPTS) if (past := _decoded(line, Past))]
-        place = self.place()
-        if place is not None and place.draft is not None:
-            found.append(place.draft)
         latest = {past: at for at, past in enumerate(found)}
         return sorted(latest, key=latest.__getitem__)[-KEPT_PROMPTS:]
 
@@ -70,11 +67,11 @@ class Memory:
             return _decoded((self.folder / PLACE).read_bytes(), Place)
         return None
 
-    def keep_draft(self) -> None:
-        """Put what the last session left unrun among the prompts, before this one's place replaces
-        it."""
+    def keep_draft(self, in_box: Past | None) -> None:
+        """Put what the last session left unrun among the prompts, where it is not in the box:
+        this session's place replaces it."""
         place = self.place()
-        if place is not None and place.draft is not None and place.draft not in self.prompts()[:-1]:
+        if place is not None and place.draft is not None and place.draft != in_box:
             self.add_prompt(place.draft)
 
     def save_place(self, place: Place) -> None:

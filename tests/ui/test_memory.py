@@ -3,7 +3,6 @@
 import stat
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from attntui.core.protocol import ModelOptions, PromptInput
@@ -28,7 +27,7 @@ def test_what_is_written_reads_back(tmp_path: Path) -> None:
     assert memory.place() == PLACED
     for text in ("a", "b", "a"):
         memory.add_prompt(Past(text))
-    assert memory.prompts() == [Past("b"), Past("a"), Past("half a", "thought")]
+    assert memory.prompts() == [Past("b"), Past("a")]
     for name in ("x", "y", "x"):
         memory.add_model(ModelOptions(model=name))
     assert [options.model for options in memory.models()] == ["x", "y"]
@@ -65,20 +64,73 @@ def test_a_folder_that_cannot_be_written_is_done_without(tmp_path: Path) -> None
 
 async def test_the_place_and_a_draft_come_back(open_app: Opener) -> None:
     async with open_app(prompt="tokens 6", fake=True) as screen:
-        await screen.press("shift+right", "k", "k", "1", "s", "i", "ctrl+e", *" new")
+        await screen.press("shift+right", "k", "k", "1", "s", "i", "ctrl+e", "1")
         left = screen.main.look
-        assert "edited, Enter runs it" in screen.text
+        assert "not run yet, Enter runs it" in screen.text
     place = Memory().place()
-    assert place is not None and place.draft == Past("tokens 6 new")
-    assert Memory().prompts()[-1] == Past("tokens 6 new")
-    start = Start(look=place.look)
+    assert place is not None and place.draft == Past("tokens 61")
+    start = Start(look=place.look, draft=place.draft)
     async with open_app(prompt=place.prompt, start=start, fake=True) as screen:
-        look = screen.main.look
+        look, box = screen.main.look, screen.main.query_one(PromptBox)
         assert look.scale == "sqrt"
         assert (look.layer, look.head, look.query) == (left.layer, left.head, left.query)
+        assert box.text == "tokens 61" and len(look.queries) == 6
+        assert "not run yet, Enter runs it" in screen.text
         await screen.press("i", "up")
-        assert screen.main.query_one(PromptBox).text == "tokens 6 new"
+        assert box.text == "tokens 6" and "not run yet" not in screen.text
+        await screen.press("down", "enter")
+        assert box.text == "tokens 61" and "not run yet" not in screen.text
+    place = Memory().place()
+    assert place is not None and place.draft is None and place.prompt is not None
+    assert place.prompt.text == "tokens 61"
     assert not list(Memory().folder.glob(".*"))
+
+
+async def test_a_prompt_on_the_command_line_goes_before_a_draft(open_app: Opener) -> None:
+    Memory().save_place(PLACED)
+    async with open_app(prompt="tokens 4", fake=True) as screen:
+        box = screen.main.query_one(PromptBox)
+        assert box.text == "tokens 4" and "not run yet" not in screen.text
+        await screen.press("i", "up")
+        assert box.typed == Past("half a", "thought")
+        assert screen.main.query_one(SecondBox).display
+
+
+async def test_walking_loses_nothing_that_was_typed(open_app: Opener) -> None:
+    async with open_app(prompt="tokens 4", fake=True) as screen:
+        box = screen.main.query_one(PromptBox)
+        await screen.press("i", *"0", "up")
+        assert box.text == "tokens 4"
+        await screen.press(*"2", "up", "up", "up")
+        assert box.text == "tokens 4"
+        await screen.press("down")
+        assert box.text == "tokens 40"
+        await screen.press("down", "down")
+        assert box.text == "tokens 42"
+        await screen.press("ctrl+a", "ctrl+k", "up")
+        assert box.text == "tokens 42"
+
+
+async def test_what_did_not_run_is_not_what_a_session_opens_on(open_app: Opener) -> None:
+    async with open_app(prompt="tokens 4", fake=True) as screen:
+        await screen.press("i", "ctrl+a", "ctrl+k", *"fail user Too long.", "enter")
+        await screen.until(lambda: "Too long." in screen.text)
+    place = Memory().place()
+    assert place is not None and place.prompt == PromptInput(text="tokens 4")
+    assert place.draft == Past("fail user Too long.")
+
+
+async def test_a_session_that_came_to_nothing_leaves_the_place(open_app: Opener) -> None:
+    Memory().save_place(PLACED)
+    for keys in ([], ["i", "x"]):
+        start = Start(draft=PLACED.draft)
+        async with open_app("no/such", start=start, prompt=None, wait=False) as screen:
+            await screen.pilot.press(*keys)
+            await screen.pilot.pause(1)
+            place = Memory().place()
+            assert place is not None
+            assert (place == PLACED) == (not keys)
+            assert not keys or place.draft == Past("half ax", "thought")
 
 
 async def test_a_second_text_is_run_and_walked_with_the_first(open_app: Opener) -> None:
@@ -125,8 +177,8 @@ async def test_every_view_can_be_where_a_session_left(open_app: Opener, page: Pa
 
 async def test_a_draft_outlives_the_next_session_too(open_app: Opener) -> None:
     memory = Memory()
-    memory.save_place(msgspec.structs.replace(PLACED, draft=Past("half a", "thought")))
+    memory.save_place(PLACED)
     for _ in range(2):
         async with open_app(prompt="tokens 4", fake=True):
             pass
-    assert Past("half a", "thought") in memory.prompts()
+    assert PLACED.draft in memory.prompts()

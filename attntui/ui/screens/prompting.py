@@ -49,9 +49,9 @@ class Prompting(Screen[None]):
         return self.query_one(PromptBox)
 
     def open_memory(self, draft: Past | None) -> None:
-        """Take over from the session before; what it left unrun goes into the box, or is among
-        the prompts that up finds."""
-        self.memory.keep_draft(draft)
+        """Go on from the sessions before; what the last one left unrun goes into the box, or is
+        among the prompts that up finds."""
+        self.memory.take_over(draft)
         self.box.open(self.memory.prompts(), draft)
         self._found = self._draft = draft
 

@@ -37,16 +37,34 @@ def _name(view: View) -> str:
     return " · ".join(["Rollout", *options])
 
 
+def short_name(view: View) -> str:
+    """`Head 5.1`, `Mean of layer 0`, `Rollout 0.5`: where there is little room."""
+    return STACKS[view.stack] + _short(view)
+
+
+def _short(view: View) -> str:
+    if isinstance(view, Head):
+        return f"Head {view.layer}.{view.head}"
+    if isinstance(view, Mean):
+        return "Mean of all heads" if view.layer is None else f"Mean of layer {view.layer}"
+    if isinstance(view, Chosen):
+        return f"Mean of {len(view.heads)} heads"
+    return f"Rollout {view.residual:g}"
+
+
 def reading_name(reading: Reading) -> list[str]:
     """What a reading does, in parts of a title; nothing where it changes nothing."""
-    parts = ["words"] if reading.words else []
+    pair = [] if reading.between == "all" else [pair_name(reading.between)]
+    return [*(["words"] if reading.words else []), *hiding_name(reading)[:1], *pair]
+
+
+def hiding_name(reading: Reading) -> tuple[str, ...]:
+    """What a reading hides, in words from long to short; nothing where it hides nothing."""
+    if reading.sinks == "show":
+        return ()
     if reading.sinks == "hide":
-        parts.append("special tokens and sinks hidden")
-    if reading.sinks == "renormalise":
-        parts.append("special tokens and sinks hidden, rows scaled to 1")
-    if reading.between != "all":
-        parts.append(pair_name(reading.between))
-    return parts
+        return ("special tokens and sinks hidden", "sinks hidden")
+    return ("special tokens and sinks hidden, rows scaled to 1", "sinks hidden, rows to 1")
 
 
 def pair_name(between: Between) -> str:

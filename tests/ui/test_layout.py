@@ -2,9 +2,11 @@
 
 import pytest
 
+from attntui.core.protocol import PromptInput
 from attntui.ui.state import Start
 from attntui.ui.widgets.attention_grid import AttentionGrid
 from attntui.ui.widgets.head_map import HeadBar, HeadMap
+from attntui.ui.widgets.pane import Pane
 from attntui.ui.widgets.ranked_list import RankedList
 from tests.ui.conftest import Opener
 
@@ -106,3 +108,19 @@ async def test_what_went_wrong_stays_on_an_empty_screen(open_app: Opener) -> Non
         await screen.until(lambda: not screen.main.session.busy and screen.main.session.model)
         await screen.settled()
         assert any("Choose another model." in line for line in screen.lines[8:22])
+
+
+@pytest.mark.parametrize("size", [(80, 24), (110, 30), (120, 36)])
+async def test_what_is_hidden_is_told_where_readings_pile_up(
+    open_app: Opener, size: tuple[int, int]
+) -> None:
+    pair = PromptInput(
+        text="The old [MASK] lived in a small house.", pair="彼は東京に住んでいます。"
+    )
+    async with open_app("demo-bert", pair, size) as screen:
+        await screen.press("t", "t", "w", "greater_than_sign")
+        for page in "123456":
+            await screen.press(page)
+            titles = [each.border_title or "" for each in screen.main.query(Pane) if each.display]
+            assert not [title for title in titles if "…" in title.removesuffix(" · …")]
+            assert page == "6" or "hidden, rows" in str(screen.main.page.border_title)

@@ -92,7 +92,7 @@ class AttentionGrid(Page):
         window = self.window
         view = self.look.view if window is None else window.request.view
         step = 1 if window is None else window.step
-        self.set_title(captions.view_title(view, step, self.size.width, self.look))
+        self.set_title(captions.view_title(view, step, self.look))
 
     def show_waiting(self, what: str, share: float | None) -> None:
         """What is waited for, in the middle of an empty grid."""

@@ -96,10 +96,12 @@ class NeuronView(Page):
         key = look.token("keys")
         if not parts.holds(key):
             return self._picture
-        self.set_title(captions.score_title(parts.request, key, self.size.width, look))
         width, height = self.scrollable_content_region.size
         canvas = Canvas(width, height, self.style_of, self.palette.diverging)
-        return draw(parts, key, look, self.by_size, canvas)
+        picture = draw(parts, key, look, self.by_size, canvas)
+        is_cut = len(picture.lines) > height
+        self.set_title(captions.score_title(parts.request, key, look, is_cut))
+        return picture
 
     def on_resize(self) -> None:
         self.lay_out()

@@ -1,4 +1,4 @@
-"""A title that fits its line: the most important part first, shorter wordings where it is narrow."""
+"""A title that fits its line: the most important part first, in shorter words where need be."""
 
 from collections.abc import Sequence
 

@@ -1,6 +1,6 @@
 """Views and readings in words."""
 
-from attntui.core.protocol import Between, Chosen, Head, Mean, Reading, Stack, View
+from attntui.core.protocol import Between, Chosen, Head, Mean, Reading, Rollout, Stack, View
 
 STACKS: dict[Stack, str] = {
     "self": "",
@@ -27,14 +27,19 @@ def _name(view: View) -> str:
     if isinstance(view, Chosen):
         named = ", ".join(f"{layer}.{head}" for layer, head in view.heads)
         return f"Mean over heads {named}"
-    options = [f"residual {view.residual:g}"]
+    return " · ".join(["Rollout", f"residual {view.residual:g}", *_options(view)])
+
+
+def _options(view: Rollout) -> list[str]:
+    """What is not as Abnar & Zuidema have it."""
+    options = []
     if view.start_layer:
         options.append(f"from layer {view.start_layer}")
     if view.head_fusion != "mean":
         options.append(f"{view.head_fusion} of heads")
     if view.discard_ratio:
         options.append(f"discard {view.discard_ratio:g} (vit-explain's)")
-    return " · ".join(["Rollout", *options])
+    return options
 
 
 def short_name(view: View) -> str:
@@ -49,7 +54,7 @@ def _short(view: View) -> str:
         return "Mean of all heads" if view.layer is None else f"Mean of layer {view.layer}"
     if isinstance(view, Chosen):
         return f"Mean of {len(view.heads)} heads"
-    return f"Rollout {view.residual:g}"
+    return ", ".join([f"Rollout {view.residual:g}", *_options(view)])
 
 
 def reading_name(reading: Reading) -> list[str]:

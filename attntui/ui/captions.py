@@ -29,7 +29,8 @@ def view_title(view: View, step: int, look: Look) -> Title:
     stack = look.stack_info
     title: Title = [_named(view)]
     if isinstance(view, Rollout) and view.residual == 0 and stack is not None and stack.causal:
-        title.append(("drifts to the first token with depth", "drifts to the first token"))
+        short = "drifts to the first token"
+        title.append((f"{short} with depth", short, "drifts"))
     return [*title, *readings(look), *_cells(step, step, look), ROWS_AND_COLUMNS]
 
 

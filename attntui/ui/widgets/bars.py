@@ -32,8 +32,9 @@ def trust_words(trust: Trust, model: ModelInfo) -> tuple[str, str]:
         if trust.row_sum_error < 1e-4
         else f"rows off 1 by {trust.row_sum_error:.1e}"
     )
-    leak = "" if trust.leak is None else f" · leak {trust.leak:.2g}"
-    return f"{exact} · {rows}{leak}", exact
+    ahead = "no look ahead" if not trust.leak else f"looks ahead by {trust.leak:.2g}"
+    future = "" if trust.leak is None else f" · {ahead}"
+    return f"{exact} · {rows}{future}", exact
 
 
 def short_name(name: str) -> str:

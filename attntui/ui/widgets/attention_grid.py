@@ -155,9 +155,10 @@ class AttentionGrid(Page):
         self._header = self._column_labels()
         queries, keys = len(self.look.queries), len(self.look.keys)
         across, down = -(-keys // self.step), -(-queries // self.step)
-        self.virtual_size = Size(
-            self.label_width + across * self.cell_width, self.header_height + down
-        )
+        wide = self.label_width + across * self.cell_width
+        if wide >= self.size.width:
+            wide += self.cell_width - 1  # so that the last cell can be scrolled wholly into sight
+        self.virtual_size = Size(wide, self.header_height + down)
         self._scroll_to_cursor()
         # Once more when the scrollbars have come or gone: they take a line and a column.
         self.call_after_refresh(self._scroll_to_cursor)

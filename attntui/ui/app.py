@@ -24,6 +24,7 @@ from attntui.ui.screens.main import MainScreen
 from attntui.ui.state import Start
 from attntui.ui.themes import DARK, LIGHT, PLAIN, THEMES, palette_of
 from attntui.ui.widgets.pane import Pane
+from attntui.ui.widgets.too_small import LEAST_HEIGHT, LEAST_WIDTH
 
 
 def few_colours() -> bool:
@@ -42,8 +43,19 @@ class AttnApp(App[int]):
     CSS_PATH = "app.tcss"
     ENABLE_COMMAND_PALETTE = True
     COMMAND_PALETTE_BINDING = "ctrl+p"
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-medium"), (120, "-wide")]  # noqa: RUF012
-    VERTICAL_BREAKPOINTS = [(0, "-tiny"), (20, "-short"), (30, "-tall")]  # noqa: RUF012
+    HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012
+        (0, "-slim"),
+        (LEAST_WIDTH, "-narrow"),
+        (100, "-medium"),
+        (120, "-wide"),
+    ]
+    VERTICAL_BREAKPOINTS = [  # noqa: RUF012
+        (0, "-bare"),
+        (LEAST_HEIGHT, "-low"),
+        (15, "-tiny"),
+        (20, "-short"),
+        (30, "-tall"),
+    ]
 
     def __init__(
         self,

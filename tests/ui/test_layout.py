@@ -103,6 +103,43 @@ async def test_a_small_screen_keeps_the_grid(open_app: Opener) -> None:
         assert grid.size.height - grid.header_height >= 3
 
 
+async def test_two_sentences_leave_room_for_the_grid(open_app: Opener) -> None:
+    pair = PromptInput(
+        text="The old [MASK] lived in a small house.", pair="彼は東京に住んでいます。"
+    )
+    async with open_app("demo-bert", pair, (80, 24)) as screen:
+        grid = screen.main.query_one(AttentionGrid)
+        assert grid.size.height - grid.header_height >= 9
+        assert all(text in screen.text for text in (pair.text, pair.pair, "attends to", "? help"))
+        await screen.press("I", "x")
+        assert "─Second sentence─" in screen.text
+        await screen.press("escape")
+        assert "edited, Enter runs it" in screen.text
+        await screen.press("6")
+        assert screen.main.page.max_scroll_y == 0 and "keys: score" in screen.text
+        assert "each row's largest" in screen.lines[-2]
+        await screen.press("1")
+        await screen.pilot.resize_terminal(30, 10)
+        await screen.settled()
+        assert "[]" in screen.text
+        await screen.pilot.resize_terminal(20, 5)
+        await screen.settled()
+        assert "too small" in screen.text and "30 × 10" in " ".join(screen.text.split())
+
+
+async def test_the_whole_prompt_fits_at_the_nearest_step(open_app: Opener) -> None:
+    async with open_app(prompt="tokens 61", fake=True) as screen:
+        grid = screen.main.query_one(AttentionGrid)
+        await screen.press("f")
+        assert grid.zoom == (2, 3)
+        await screen.press("z")
+        assert grid.zoom == (2, 2)
+        await screen.press("f", "Z")
+        assert grid.zoom == (2, 4)
+        await screen.press("z", "z", "z")
+        assert grid.zoom == (4, 1) and "figures: weights · shades: linear 0" in screen.text
+
+
 async def test_what_went_wrong_stays_on_an_empty_screen(open_app: Opener) -> None:
     async with open_app(prompt="fail user Choose another model.", fake=True, wait=False) as screen:
         await screen.until(lambda: not screen.main.session.busy and screen.main.session.model)

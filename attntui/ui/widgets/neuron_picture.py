@@ -16,7 +16,7 @@ from attntui.ui.widgets.neuron_lines import (
     folded,
     key_lines,
     largest_lines,
-    legend,
+    largest_of,
     sum_lines,
 )
 from attntui.ui.widgets.score_parts import ScoreParts
@@ -54,11 +54,11 @@ def draw(parts: ScoreParts, key: int, look: Look, by_size: bool, canvas: Canvas)
 
     products = parts.products(key)
     order = np.argsort(-products, kind="stable") if by_size else np.arange(len(products))
-    note = (BY_SIZE if by_size else IN_ORDER)[canvas.width < NOTE_WIDTH]
+    words = (BY_SIZE if by_size else IN_ORDER)[canvas.width < NOTE_WIDTH]
+    note = [Segment(f"{words}   ", canvas.pen("faint"))]
     sums = [*_notes(look, canvas), *sum_lines(parts, key, canvas)]
     dimensions = [
-        *legend(parts, key, canvas),
-        [Segment(note, canvas.pen("faint"))],
+        *folded([note, largest_of(parts, key, canvas)], canvas.width),
         *dimension_lines(parts, key, order, look.scale, canvas),
     ]
     left = canvas.height - len(sums) - len(dimensions)

@@ -12,7 +12,7 @@ from attntui.core.protocol import GetScores, Head, Reading, Reply, Request, Scor
 from attntui.render.names import view_name
 from attntui.ui import captions
 from attntui.ui.messages import CellPicked
-from attntui.ui.state import Look
+from attntui.ui.state import Legend, Look
 from attntui.ui.widgets.neuron_lines import Canvas
 from attntui.ui.widgets.neuron_picture import Picture, draw
 from attntui.ui.widgets.page import Page
@@ -36,6 +36,10 @@ class NeuronView(Page):
         """Whether the dimensions are sorted by what they add."""
         self.refusal = ""
         self._picture = Picture()
+
+    @property
+    def legend(self) -> Legend:
+        return "signed"
 
     # What is asked and shown.
 

@@ -152,6 +152,7 @@ class PromptBox(TextBox):
         """What is not run yet says so: the picture belongs to the prompt before."""
         edited = self._ran is not None and self.draft is not None
         self.border_title = Content(self._title + (" · edited, Enter runs it" if edited else ""))
+        self.set_class(edited, "-edited")
 
     def remember(self, past: Past) -> None:
         """Put a prompt that ran at the end of the history."""

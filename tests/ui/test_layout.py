@@ -124,7 +124,8 @@ async def test_two_sentences_leave_room_for_the_grid(open_app: Opener) -> None:
         assert "[]" in screen.text
         await screen.pilot.resize_terminal(20, 5)
         await screen.settled()
-        assert "too small" in screen.text and "30 × 10" in " ".join(screen.text.split())
+        words = " ".join(screen.text.split())
+        assert words == "This window is too small: 20 × 5. It needs 30 × 10."
 
 
 async def test_the_whole_prompt_fits_at_the_nearest_step(open_app: Opener) -> None:

@@ -74,9 +74,11 @@ def _notes(look: Look, canvas: Canvas) -> list[Line]:
     notes: list[Line] = []
     faint = canvas.pen("faint")
     if look.lens != "head":
-        notes.append([Segment("One head: a mean has no q and k.  ", faint)])
+        notes.append(
+            [Segment("A mean has no query and key of its own: this is one head.  ", faint)]
+        )
     if look.words:
-        notes.append([Segment("Tokens: of each word the last.", faint)])
+        notes.append([Segment("Of each word, its last token.", faint)])
     return folded(notes, canvas.width)
 
 

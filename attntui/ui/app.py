@@ -25,6 +25,7 @@ from attntui.ui.screens.main import MainScreen
 from attntui.ui.state import Start
 from attntui.ui.themes import DARK, LIGHT, PLAIN, THEMES, palette_of
 from attntui.ui.widgets.pane import Pane
+from attntui.ui.widgets.too_small import LEAST_HEIGHT, LEAST_WIDTH
 
 
 def few_colours() -> bool:
@@ -45,8 +46,19 @@ class AttnApp(App[int]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+p", "command_palette", show=False, priority=True, id="program.palette")
     ]
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012
-    VERTICAL_BREAKPOINTS = [(0, "-tiny"), (20, "-short"), (30, "-tall")]  # noqa: RUF012
+    HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012
+        (0, "-slim"),
+        (LEAST_WIDTH, "-narrow"),
+        (100, "-medium"),
+        (120, "-wide"),
+    ]
+    VERTICAL_BREAKPOINTS = [  # noqa: RUF012
+        (0, "-bare"),
+        (LEAST_HEIGHT, "-low"),
+        (15, "-tiny"),
+        (20, "-short"),
+        (30, "-tall"),
+    ]
 
     def __init__(
         self,

@@ -55,7 +55,7 @@ MEASURES: dict[MapKind, Measure] = {
     "induction": Measure(
         "induction",
         "looks at what followed an earlier copy of the token, and so can repeat it",
-        "mean over queries that see such a key, of the weight on all keys j that follow\n"
+        "mean over queries that see such a key, of the weight on all keys j that follow "
         "an earlier copy of the token (token j-1 = token i, j ≤ i)",
         "Olsson et al. 2022, In-context learning and induction heads; eligible rows only",
     ),
@@ -74,7 +74,7 @@ MEASURES: dict[MapKind, Measure] = {
     "sink": Measure(
         "sink",
         "rests on one token, whatever the query",
-        "the largest, over keys j, of the mean of A[i, j] over the queries i that see j\n"
+        "the largest, over keys j, of the mean of A[i, j] over the queries i that see j "
         "(keys that at least 4 queries see; a learned sink apart)",
         "Gu et al. 2024, arXiv 2410.10781, where a head is a sink head above 0.3",
     ),
@@ -87,7 +87,7 @@ MEASURES: dict[MapKind, Measure] = {
     "separator": Measure(
         "separators",
         "rests on tokens such as [SEP] that only mark places",
-        "mean over queries that see one, of the weight on separator tokens: the tokenizer's\n"
+        "mean over queries that see one, of the weight on separator tokens: the tokenizer's "
         "[SEP], </s>, <s> and their kin, but for the first token",
         "Clark et al. 2019, What does BERT look at?",
     ),

@@ -38,6 +38,9 @@ Lens = Literal["head", "mean", "chosen", "all", "rollout"]
 MapKind = Literal["cell", "pair"] | Statistic
 Axis = Literal["queries", "keys"]
 
+Legend = Literal["shades", "figures", "signed"]
+"""What a page draws of a number: a shade, a shade with the figure in it, a shade of its sign."""
+
 Unit = Token | Word
 """What a row or column stands for."""
 

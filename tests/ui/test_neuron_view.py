@@ -112,8 +112,8 @@ async def test_the_other_keys_stand_beside_it(open_app: Opener) -> None:
         await screen.press("end")
         assert "masked: the query cannot see it" in screen.text
         await screen.press("home", "m", "w")
-        assert "One head: a mean has no q and k." in screen.text
-        assert "of each word the last" in screen.text
+        assert "this is one head" in screen.text
+        assert "Of each word, its last token." in screen.text
         await screen.press("equals_sign")
         assert "score_j = q_i · k_j × scale" in screen.text
 

@@ -233,8 +233,11 @@ class Looking(Screen[None]):
         self.change(replace(self.look, between=between, map=kind))
 
     def action_zoom(self, nearer: int) -> None:
-        if not self.page.change_zoom(nearer):
+        if self.page.change_zoom(nearer):
+            self.change(self.look)  # the legend, for figures in the cells
+        else:
             self.say("This is as near as it goes." if nearer > 0 else "All of it is in sight.")
 
     def action_fit(self) -> None:
         self.page.fit()
+        self.change(self.look)

@@ -44,10 +44,12 @@ from attntui.ui.widgets.ask_line import AskLine
 from attntui.ui.widgets.attention_grid import AttentionGrid
 from attntui.ui.widgets.bars import CursorLine, KeyLine, StatusLine
 from attntui.ui.widgets.head_map import HeadBar, HeadMap, HeadValues
+from attntui.ui.widgets.message_line import MessageLine, Saying
 from attntui.ui.widgets.pages import Pages
 from attntui.ui.widgets.pattern_pane import PatternPane
 from attntui.ui.widgets.prompt_box import PromptBox, SecondBox
 from attntui.ui.widgets.ranked_list import RankedList
+from attntui.ui.widgets.too_small import TooSmall
 
 
 class MainScreen(Looking, Prompting, Copying, Exporting):
@@ -86,6 +88,8 @@ class MainScreen(Looking, Prompting, Copying, Exporting):
         yield CursorLine()
         yield AskLine()
         yield KeyLine()
+        yield MessageLine()
+        yield TooSmall()
 
     def on_mount(self) -> None:
         self.open_memory(self._start.draft)
@@ -139,7 +143,7 @@ class MainScreen(Looking, Prompting, Copying, Exporting):
         if self.session.file is None:
             self.memory.add_model(self.session.options)
         for note in message.model.notes:
-            self.say(note)
+            self.note(note)
         first = self.look.model is None and self._start.look is None
         self.look = replace(self.look, model=message.model)
         if first:
@@ -163,12 +167,15 @@ class MainScreen(Looking, Prompting, Copying, Exporting):
     def _run_ready(self, message: RunReady) -> None:
         self.prompt_has_run(message.run)
         for note in message.run.notes:
-            self.say(note)
+            self.note(note)
         if message.run.truncated:
-            self.say(f"{message.run.truncated} tokens were cut off, as --truncate says.")
+            self.note(f"{message.run.truncated} tokens were cut off, as --truncate says.")
         if message.run.trust.why:
             captured = self.look.model is not None and self.look.model.capture == "interface"
-            self.say(message.run.trust.why, severe=captured)
+            if captured:
+                self.say(message.run.trust.why, severe=True)
+            else:
+                self.note(message.run.trust.why)
         self._trouble = ""
         before = self.look
         resumed = before.run is None and self._start.look is not None
@@ -197,13 +204,16 @@ class MainScreen(Looking, Prompting, Copying, Exporting):
         self.work(None)
 
     def say(self, sentence: str, severe: bool = False) -> None:
-        """A sentence in the corner; longer for what went wrong. Never read as markup."""
-        self.notify(
-            sanitise(sentence),
-            severity="error" if severe else "information",
-            timeout=12 if severe else 5,
-            markup=False,
-        )
+        """A sentence over the keys, at once; longer for what went wrong. Never read as markup."""
+        self._tell(Saying(sanitise(sentence), severe))
+
+    def note(self, sentence: str) -> None:
+        """A sentence that nobody asked for: after what is being said."""
+        self._tell(Saying(sanitise(sentence), can_wait=True))
+
+    def _tell(self, saying: Saying) -> None:
+        for line in self.query(MessageLine):  # none while the screen goes
+            line.show(saying)
 
     # One look, shown everywhere.
 
@@ -223,7 +233,7 @@ class MainScreen(Looking, Prompting, Copying, Exporting):
         self.page.show_values(self.query_one(HeadMap).values)
         self.query_one(PatternPane).show_look(look)
         weight = self.page.weight_at_cursor(look)
-        self.query_one(CursorLine).show_cell(look, weight)
+        self.query_one(CursorLine).show_cell(look, weight, self.page.legend)
         self.query_one(KeyLine).show_page(look.page)
         if before.page != look.page and self.focused is not None and not self.focused.display:
             self.focus_page()

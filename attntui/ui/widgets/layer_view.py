@@ -16,7 +16,8 @@ class LayerView(MapsPage):
         name = f"Layer {self.look.layer} · all heads"
         if self.look.ordered:
             return (f"{name} · {self.order()}",)
-        return name, f"numbers: {self.measured()}"
+        here = self.look.map == "cell"
+        return name, f"numbers: {'the cell at the cursor' if here else self.measured()}"
 
     def lay_maps(self, matrix: Matrix, room: Size) -> Sheet:
         heads = self.heads()[self.look.layer]

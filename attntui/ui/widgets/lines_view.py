@@ -172,8 +172,7 @@ class LinesView(Page):
         if self.views:
             count = len(set(self.queries) & set(self.left.tokens))
             is_all = self.is_all and set(self.left.seen) <= set(self.queries)
-            width = self.size.width
-            self.set_title(captions.lines_title(self.look, self.views, count, is_all, width))
+            self.set_title(captions.lines_title(self.look, self.views, count, is_all))
 
     def notify_style_update(self) -> None:
         self._strips = []  # made anew when painted: the styles of its parts are not there yet

@@ -129,7 +129,7 @@ class MapsPage(SheetPage):
     def _update_title(self) -> None:
         if self.sheet is not None:
             (name, *notes), grain = self.subject(), self.sheet.grain
-            title = captions.maps_title(name, tuple(notes), grain, self.size.width, self.look)
+            title = captions.maps_title(name, tuple(notes), grain, self.look)
             self.set_title(title)
 
     def on_resize(self) -> None:

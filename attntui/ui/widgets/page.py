@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from attntui.core.protocol import Reply, Request
 from attntui.ui.messages import RequestsChanged
-from attntui.ui.state import Look
+from attntui.ui.state import Legend, Look
 from attntui.ui.widgets.pane import Pane
 
 if TYPE_CHECKING:
@@ -30,6 +30,11 @@ class Page(Pane):
     def step(self) -> int:
         """Positions that a move of one cell goes on by."""
         return 1
+
+    @property
+    def legend(self) -> Legend:
+        """What is drawn."""
+        return "shades"
 
     def show_look(self, look: Look) -> None:
         """Follow the selection; called at every change and when the page comes into sight."""

@@ -166,6 +166,7 @@ class PromptBox(TextBox):
         """What is not run yet says so: the picture belongs to another prompt."""
         note = " · not run yet, Enter runs it" if self.draft is not None else ""
         self.border_title = Content(self._title + note)
+        self.set_class(bool(note), "-edited")
 
     def remember(self, past: Past) -> None:
         """Put a prompt that ran at the end of the history."""

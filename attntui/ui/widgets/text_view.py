@@ -80,7 +80,7 @@ class TextView(Page):
         """The title tells of the weights that are painted, while others are on their way."""
         if self.look.run is not None:
             window = self.window.request if self.window else self._wanted(self.look)
-            self.set_title(captions.text_title(window, self.direction, self.size.width, self.look))
+            self.set_title(captions.text_title(window, self.direction, self.look))
 
     def _update_levels(self) -> None:
         window, look = self.window, self.look

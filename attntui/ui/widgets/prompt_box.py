@@ -150,9 +150,21 @@ class PromptBox(TextBox):
 
     def show_edited(self) -> None:
         """What is not run yet says so: the picture belongs to the prompt before."""
-        edited = self._ran is not None and self.draft is not None
-        self.border_title = Content(self._title + (" · edited, Enter runs it" if edited else ""))
-        self.set_class(edited, "-edited")
+        note = ""
+        if self._ran is not None and self.draft is not None:
+            note = " · edited, Enter runs it"
+        elif self._ran is not None and not self.typed.text:
+            note = " · empty, below is still the prompt before"
+        self.border_title = Content(self._title + note)
+        self.set_class(bool(note), "-edited")
+
+    def restore(self) -> bool:
+        """The prompt that ran last in place of an emptied one; False where there is none to put
+        back, or the box is not empty."""
+        if self._ran is None or self.typed.text.strip():
+            return False
+        self.give(self._ran.text)
+        return True
 
     def remember(self, past: Past) -> None:
         """Put a prompt that ran at the end of the history."""

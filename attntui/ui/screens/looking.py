@@ -70,15 +70,24 @@ class Looking(Screen[None]):
 
     @of_a_run
     def action_move_cell(self, down: int, right: int) -> None:
-        self.change(self.page.move(self.look, down, right))
+        self._go(self.page.move(self.look, down, right))
 
     @of_a_run
     def action_edge_cell(self, down: int, right: int) -> None:
-        self.change(self.page.edge(self.look, down, right))
+        self._go(self.page.edge(self.look, down, right))
 
     @of_a_run
     def action_page(self, pages: int) -> None:
-        self.change(self.page.turn(self.look, pages))
+        look = self.page.turn(self.look, pages)
+        if look is self.look and self.page.max_scroll_y:
+            return  # the page itself was turned
+        self._go(look)
+
+    def _go(self, look: Look) -> None:
+        """Show another place, or say that this is the last one."""
+        if look == self.look:
+            self.say("It goes no further this way.")
+        self.change(look)
 
     @of_a_run
     def action_enter(self) -> None:
@@ -155,12 +164,12 @@ class Looking(Screen[None]):
 
     @of_a_run
     def action_move_head(self, step: int) -> None:
-        self.change(replace(self.look.move_head(step), lens="head"))
+        self._go(replace(self.look.move_head(step), lens="head"))
 
     @of_a_run
     def action_move_layer(self, step: int) -> None:
         lens: Lens = "mean" if self.look.lens == "mean" else "head"
-        self.change(replace(self.look.move_layer(step), lens=lens))
+        self._go(replace(self.look.move_layer(step), lens=lens))
 
     @of_a_run
     def action_go_to_head(self) -> None:

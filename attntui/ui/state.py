@@ -186,6 +186,11 @@ class Look:
             )
         return Mean(self.stack, self.layer if self.lens == "mean" else None)
 
+    @property
+    def shows_head(self) -> bool:
+        """Whether the head at the cursor is in sight by itself: looked at, or one of small maps."""
+        return self.lens == "head" or self.page in {"layer", "model", "neuron"}
+
     def settle(self) -> "Look":
         """This look with every index inside the present stack and run."""
         stacks = self.stacks

@@ -114,7 +114,7 @@ async def test_two_sentences_leave_room_for_the_grid(open_app: Opener) -> None:
         await screen.press("I", "x")
         assert "─Second sentence─" in screen.text
         await screen.press("escape")
-        assert "edited, Enter runs it" in screen.text
+        assert "not run yet, Enter runs it" in screen.text
         await screen.press("6")
         assert screen.main.page.max_scroll_y == 0 and "keys: score" in screen.text
         assert "each row's largest" in screen.lines[-2]

@@ -70,6 +70,8 @@ class MainScreen(Looking, Prompting, Copying, Exporting):
         self.painter = Painter(self, self.session, lambda sentence: self.say(sentence, True))
         self._start = start
         self._trouble = ""
+        self._is_refused = False
+        """Whether the model could not be loaded."""
 
     def compose(self) -> ComposeResult:
         yield StatusLine()
@@ -134,11 +136,13 @@ class MainScreen(Looking, Prompting, Copying, Exporting):
     @on(Idle)
     def _stop_waiting(self) -> None:
         self.query_one(AttentionGrid).show_waiting(self._trouble, None)
-        missing = "" if self.session.model is not None else "no model loaded · U loads it"
+        loads = "Ctrl+O opens one" if self._is_refused else "U loads it"
+        missing = "" if self.session.model is not None else f"no model loaded · {loads}"
         self.query_one(StatusLine).show_waiting(missing, None)
 
     @on(ModelReady)
     def _model_ready(self, message: ModelReady) -> None:
+        self._is_refused = False
         self.fill_boxes()
         if self.session.file is None:
             self.memory.add_model(self.session.options)
@@ -196,6 +200,7 @@ class MainScreen(Looking, Prompting, Copying, Exporting):
     @on(Trouble)
     def _show_trouble(self, message: Trouble) -> None:
         self._trouble = message.sentence
+        self._is_refused = self.session.model is None
         self.say(message.sentence, severe=True)
 
     @on(EngineEnded)
@@ -325,6 +330,8 @@ class MainScreen(Looking, Prompting, Copying, Exporting):
         if self.session.busy:
             self.workers.cancel_group(self, "session")
             self.say("Cancelled; Enter in the prompt runs it.")
+        elif self.focused is self.page:
+            self.say("Nothing is running. q quits.")
         else:
             self.focus_page()
 

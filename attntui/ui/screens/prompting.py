@@ -107,10 +107,12 @@ class Prompting(Screen[None]):
 
     @on(PromptSubmitted)
     def _prompt_submitted(self) -> None:
-        if self.session.file is None:
-            self.work(self.box.typed)
-        else:
+        if self.session.file is not None:
             self.say(READ_ONLY)
+        elif self.box.restore():
+            self.say("An empty prompt cannot run; the one before is back.")
+        else:
+            self.work(self.box.typed)
         self.focus_page()
 
     @on(PromptLeft)

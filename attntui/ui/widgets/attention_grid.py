@@ -194,10 +194,14 @@ class AttentionGrid(Page):
         lines = self.size.height - self.header_height
         return fitting_zoom(columns, lines, len(self.look.keys), len(self.look.queries))
 
-    def fit(self) -> None:
+    def fit(self) -> str:
+        before = self.zoom
         self._header = self._column_labels()
         self.zoom = self.fitting_zoom()
         self.lay_out()
+        if self.zoom != before:
+            return ""
+        return "This is as far as it goes." if self.max_scroll_y else super().fit()
 
     def on_resize(self) -> None:
         self.lay_out()

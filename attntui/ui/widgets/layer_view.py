@@ -2,6 +2,7 @@
 
 from textual.geometry import Size
 
+from attntui.ui.state import Look
 from attntui.ui.widgets.map_sheet import Matrix, Sheet, flow
 from attntui.ui.widgets.maps_page import MapsPage
 
@@ -18,6 +19,15 @@ class LayerView(MapsPage):
             return (f"{name} · {self.order()}",)
         here = self.look.map == "cell"
         return name, f"numbers: {'the cell at the cursor' if here else self.measured()}"
+
+    def move(self, look: Look, down: int, right: int) -> Look:
+        """Above the first map and under the last one is the next layer."""
+        moved = super().move(look, down, right)
+        return look.move_layer(down) if down and moved.head == look.head else moved
+
+    def turn(self, look: Look, pages: int) -> Look:
+        moved = super().turn(look, pages)
+        return look.move_layer(pages) if moved.head == look.head else moved
 
     def lay_maps(self, matrix: Matrix, room: Size) -> Sheet:
         heads = self.heads()[self.look.layer]

@@ -100,10 +100,13 @@ class LinesView(Page):
         self.lay_out()
         self.ask()
 
-    def fit(self) -> None:
+    def fit(self) -> str:
         """Bring the columns level again."""
+        before = self.left, self.right
         self.lay_out()
         self.ask()
+        is_moved = before != (self.left, self.right)
+        return "" if is_moved else "The query is in sight, and both columns are level."
 
     def change_zoom(self, nearer: int) -> bool:
         """Near are the lines of one token, far are those of all."""

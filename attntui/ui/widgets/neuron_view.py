@@ -29,6 +29,8 @@ KEYS = 32
 class NeuronView(Page):
     """q · k of the cursor's query and key; of words, of their last tokens."""
 
+    draws_marks = leaves_out = False
+
     def __init__(self) -> None:
         super().__init__("neuron")
         self.parts: ScoreParts | None = None
@@ -114,10 +116,13 @@ class NeuronView(Page):
         self.lay_out()
         super().notify_style_update()
 
-    def enter(self, look: Look) -> None:
+    def enter(self, look: Look) -> Look | None:
         """Sort the dimensions by what they add, or put them in order."""
+        if self.parts is None:
+            return None
         self.by_size = not self.by_size
         self.lay_out()
+        return look
 
     def turn(self, look: Look, pages: int) -> Look:
         """Through this page, where it is longer than the screen."""

@@ -164,9 +164,21 @@ class PromptBox(TextBox):
 
     def show_edited(self) -> None:
         """What is not run yet says so: the picture belongs to another prompt."""
-        note = " · not run yet, Enter runs it" if self.draft is not None else ""
+        note = ""
+        if self.draft is not None:
+            note = " · not run yet, Enter runs it"
+        elif self._pictured is not None and not self.typed.text and not self.read_only:
+            note = " · empty, below is still the prompt before"
         self.border_title = Content(self._title + note)
         self.set_class(bool(note), "-edited")
+
+    def restore(self) -> bool:
+        """The prompt of the picture in place of an emptied one; False where there is none to put
+        back, or the box is not empty."""
+        if self._pictured is None or self.typed.text.strip():
+            return False
+        self.give(self._pictured.text)
+        return True
 
     def remember(self, past: Past) -> None:
         """Put a prompt that ran at the end of the history."""

@@ -25,7 +25,7 @@ def modules_of(*parts: str) -> list[str]:
 
 
 def loaded_by(program: str) -> set[str]:
-    """The top-level modules that a Python has loaded after `program`."""
+    """The modules that a Python has loaded after `program`."""
     report = "; import sys, json; print('\\n' + json.dumps(sorted(sys.modules)))"
     done = subprocess.run(
         [sys.executable, "-c", program + report],
@@ -35,7 +35,12 @@ def loaded_by(program: str) -> set[str]:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return {name.partition(".")[0] for name in json.loads(done.stdout.splitlines()[-1])}
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def packages_loaded_by(program: str) -> set[str]:
+    """The top-level modules among them."""
+    return {name.partition(".")[0] for name in loaded_by(program)}
 
 
 @pytest.mark.parametrize(
@@ -64,7 +69,7 @@ def loaded_by(program: str) -> set[str]:
     ],
 )
 def test_nothing_is_loaded_before_it_is_needed(program: str, absent: tuple[str, ...]) -> None:
-    assert not loaded_by(program) & set(absent)
+    assert not packages_loaded_by(program) & set(absent)
 
 
 @pytest.mark.parametrize(
@@ -84,4 +89,13 @@ def test_no_module_of_a_part_loads_what_is_not_its_business(
     names = modules_of(*parts)
     assert names
     program = f"import importlib; [importlib.import_module(n) for n in {names!r}]"
-    assert not loaded_by(program) & set(absent)
+    assert not packages_loaded_by(program) & set(absent)
+
+
+def test_pages_and_windows_wait_until_they_are_opened() -> None:
+    first = loaded_by("import attntui.ui.app")
+    later = ["lines_view", "text_view", "maps_page", "neuron_view"]
+    assert not first & {f"attntui.ui.widgets.{name}" for name in later}
+    later = ["windows", "menu", "model_picker", "rollout_window"]
+    assert not first & {f"attntui.ui.screens.{name}" for name in later}
+    assert set(modules_of("ui/widgets", "ui/screens")) & first

@@ -19,7 +19,7 @@ DESCRIPTIONS: dict[Scale, str] = {
     "linear": "shade grows with the weight",
     "sqrt": "shade grows with the weight's square root: small weights show",
     "log": f"shade grows with the weight's logarithm, from {LOG_FLOOR:g}",
-    "row": "shade grows with the weight, each row's largest at full shade",
+    "row": "shade grows with the weight, each row's largest weight is brightest",
 }
 
 
@@ -55,7 +55,7 @@ def levels(bright: np.ndarray, count: int) -> np.ndarray:
 
 
 def signed_levels(values: np.ndarray, scale: Scale, reach: int) -> np.ndarray:
-    """Values (...) of either sign as integers from `-reach` to `reach`, the largest at full shade.
+    """Values (...) of either sign as integers from `-reach` to `reach`, the largest at an end.
 
     Level 0 is everything below the first visible shade, as in `levels`.
     """

@@ -1,7 +1,17 @@
 """Views and readings in words."""
 
 from attntui.core.edit_names import cut_name, head_name
-from attntui.core.protocol import Between, Chosen, Edits, Head, Mean, Reading, Stack, View
+from attntui.core.protocol import (
+    Between,
+    Chosen,
+    Edits,
+    Head,
+    Mean,
+    Reading,
+    Rollout,
+    Stack,
+    View,
+)
 
 STACKS: dict[Stack, str] = {
     "self": "",
@@ -28,26 +38,49 @@ def _name(view: View) -> str:
     if isinstance(view, Chosen):
         named = ", ".join(f"{layer}.{head}" for layer, head in view.heads)
         return f"Mean over heads {named}"
-    options = [f"residual {view.residual:g}"]
+    return " · ".join(["Rollout", f"residual {view.residual:g}", *_options(view)])
+
+
+def _options(view: Rollout) -> list[str]:
+    """What is not as Abnar & Zuidema have it."""
+    options = []
     if view.start_layer:
         options.append(f"from layer {view.start_layer}")
     if view.head_fusion != "mean":
         options.append(f"{view.head_fusion} of heads")
     if view.discard_ratio:
         options.append(f"discard {view.discard_ratio:g} (vit-explain's)")
-    return " · ".join(["Rollout", *options])
+    return options
+
+
+def short_name(view: View) -> str:
+    """`Head 5.1`, `Mean of layer 0`, `Rollout 0.5`: where there is little room."""
+    return STACKS[view.stack] + _short(view)
+
+
+def _short(view: View) -> str:
+    if isinstance(view, Head):
+        return f"Head {view.layer}.{view.head}"
+    if isinstance(view, Mean):
+        return "Mean of all heads" if view.layer is None else f"Mean of layer {view.layer}"
+    if isinstance(view, Chosen):
+        return f"Mean of {len(view.heads)} heads"
+    return ", ".join([f"Rollout {view.residual:g}", *_options(view)])
 
 
 def reading_name(reading: Reading) -> list[str]:
     """What a reading does, in parts of a title; nothing where it changes nothing."""
-    parts = ["words"] if reading.words else []
+    pair = [] if reading.between == "all" else [pair_name(reading.between)]
+    return [*(["words"] if reading.words else []), *hiding_name(reading)[:1], *pair]
+
+
+def hiding_name(reading: Reading) -> tuple[str, ...]:
+    """What a reading hides, in words from long to short; nothing where it hides nothing."""
+    if reading.sinks == "show":
+        return ()
     if reading.sinks == "hide":
-        parts.append("special tokens and sinks hidden")
-    if reading.sinks == "renormalise":
-        parts.append("special tokens and sinks hidden, rows scaled to 1")
-    if reading.between != "all":
-        parts.append(pair_name(reading.between))
-    return parts
+        return ("special tokens and sinks hidden", "sinks hidden")
+    return ("special tokens and sinks hidden, rows scaled to 1", "sinks hidden, rows to 1")
 
 
 def edits_name(edits: Edits) -> list[str]:

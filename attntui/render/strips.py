@@ -14,6 +14,8 @@ from attntui.render.diverging import Diverging
 from attntui.render.palette import Palette
 
 BOLD = Style(bold=True)
+PLAINLY_BOLD = Style(bold=True, dim=False)
+"""For a mark that the faintest shade must not hide."""
 DIGITS_FROM = 4
 """Columns a cell needs for its weight to be written in it."""
 
@@ -68,6 +70,15 @@ def cursor_segments(level: int, weight: float, palette: Palette, width: int) -> 
         return [Segment("◆", bold)]
     inside = short_weight(weight) if width >= DIGITS_FROM else ""
     return [Segment("[", bold), Segment(inside.center(width - 2), ink), Segment("]", bold)]
+
+
+def chosen_segments(level: int, is_cursor: bool, palette: Palette, width: int) -> list[Segment]:
+    """The cell of a head chosen to be seen with others: a plus beside its shade; under the cursor
+    in a bracket."""
+    ink = palette.ink(level) + PLAINLY_BOLD
+    if is_cursor:
+        return [Segment("[+".ljust(width) if width > 1 else "◈", ink)]
+    return [Segment("+", ink), *row_segments([level] * (width - 1), palette, 1)]
 
 
 def short_weight(weight: float) -> str:

@@ -47,14 +47,16 @@ class Grain:
 def finest(queries: int, keys: int, columns: int, dots: int, square: int) -> Grain:
     """The finest grain at which a matrix fits; `square` columns and one dot make a square.
 
-    A matrix of few positions is scaled up by whole numbers, so that all cells look alike.
+    A matrix of few positions is scaled up by whole numbers, so that all cells look alike. Where
+    it must be pooled, the side with room to spare is pooled less, down to half as much.
     """
     columns, dots = max(columns, 1), max(dots, 1)
     times = min(columns // (square * max(keys, 1)), dots // max(queries, 1))
     if times:
         return Grain(1, 1, square * times, times)
     step = max(-(-keys // columns), -(-queries // (square * dots)))
-    return Grain(square * step, step)
+    row_step = max(-(-queries // dots), -(-square * step // 2))
+    return Grain(row_step, max(-(-keys // columns), -(-step // 2)))
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,5 @@
 """Titles and lines in words, every token in them made safe."""
 
-from rich.cells import cell_len
-
 from attntui.core.protocol import (
     Direction,
     GetScores,
@@ -13,113 +11,134 @@ from attntui.core.protocol import (
     View,
 )
 from attntui.core.tokens import sanitise, visible
+from attntui.render.headline import Part
 from attntui.render.labels import quote
-from attntui.render.names import STACKS, reading_name, view_name
+from attntui.render.names import STACKS, hiding_name, pair_name, short_name, view_name
 from attntui.render.ranking import Entry
 from attntui.render.thumbnails import Grain
 from attntui.ui.state import Look
 
+ROWS_AND_COLUMNS: Part = ("query (row) attends to key (column)", "")
 
-def view_title(view: View, step: int, width: int, look: Look) -> str:
-    """What the grid shows, as long as there is room; `step` tokens make a side of a cell."""
-    name = " · ".join([view_name(view), *readings(look)])
-    if step > 1:
-        name += f" · cells of {step} × {step} tokens, their largest weight"
+Title = list[Part]
+"""Parts of a title, the most important first; a pane chooses the wordings that fit."""
+
+
+def view_title(view: View, step: int, look: Look) -> Title:
+    """What the grid shows; `step` tokens make a side of a cell."""
     stack = look.stack_info
-    causal = stack is not None and stack.causal
-    if isinstance(view, Rollout) and view.residual == 0 and causal:
-        name += " · drifts to the first token with depth"
-    long = f"{name} · query (row) attends to key (column)"
-    return long if len(long) + 4 <= width else name
+    title: Title = [_named(view)]
+    if isinstance(view, Rollout) and view.residual == 0 and stack is not None and stack.causal:
+        short = "drifts to the first token"
+        title.append((f"{short} with depth", short, "drifts"))
+    return [*title, *readings(look), *_cells(step, step, look), ROWS_AND_COLUMNS]
 
 
-def maps_title(name: str, notes: tuple[str, ...], grain: Grain, width: int, look: Look) -> str:
-    """What small maps show and how they are pooled; notes and sizes as long as there is room."""
+def maps_title(name: str, notes: tuple[str, ...], grain: Grain, look: Look) -> Title:
+    """What small maps show, how they are pooled, and notes for which there may be no room."""
     stack = STACKS[look.stack].strip()
-    title = " · ".join([*([stack] if stack else []), name, *readings(look)])
-    units = "words" if look.words else "tokens"
-    if grain.pools:
-        title += f" · cells of {grain.row_step} × {grain.key_step} {units}"
-        notes = ("their largest weight", *notes)
-    for note in (*notes, f"small maps of {len(look.queries)} × {len(look.keys)} {units}"):
-        longer = title + (", " if note.startswith("their") else " · ") + note
-        title = longer if len(longer) + 4 <= width else title
-    return title
+    size = f"small maps of {len(look.queries)} × {len(look.keys)} {_units(look)}"
+    title: Title = [(f"{stack} {name}" if stack else name,), *readings(look)]
+    title += _cells(grain.row_step, grain.key_step, look)
+    return [*title, *((note, "") for note in (*notes, size))]
 
 
-def lines_title(look: Look, views: tuple[View, ...], queries: int, is_all: bool, width: int) -> str:
-    """What the lines are of: which heads, and how many queries; as long as there is room, also
-    which key draws more of them."""
+def lines_title(look: Look, views: tuple[View, ...], queries: int, is_all: bool) -> Title:
+    """What the lines are of: which heads, and how many queries; and which key draws others."""
     heads = [f"{view.layer}.{view.head}" for view in views if isinstance(view, Head)]
-    name = STACKS[views[0].stack] + f"Heads {', '.join(heads)}"
+    name: Part = (STACKS[views[0].stack] + f"Heads {', '.join(heads)}", f"{len(heads)} heads")
     if len(views) == 1:
-        name = view_name(views[0])
+        name = _named(views[0])
     unit = "word" if look.words else "token"
-    whose = f"lines of one {unit}" if queries == 1 else f"lines of {queries} {unit}s"
+    whose: Part = (f"lines of {queries} {unit}s", f"of {queries}")
+    if queries == 1:
+        whose = (f"lines of one {unit}", "")
     if not queries:
-        whose = f"no line: the query is not in {look.between[0]}, ↑ ↓ move there"
+        none = f"no line: the query is not in {look.between[0]}"
+        whose = (f"{none}, ↑ ↓ move there", none, f"no line: ↑ ↓ to {look.between[0]}")
     if is_all:
-        whose = f"lines of all {unit}s"
-    title = " · ".join([name, *readings(look), whose])
-    long = f"{title} ({'z: of one' if is_all else 'Z: of all'})"
-    return long if len(long) + 4 <= width else title
+        whose = (f"lines of all {unit}s", "of all")
+    return [name, *readings(look), whose, ("z: of one" if is_all else "Z: of all", "")]
 
 
-def text_title(window: GetWindow, direction: Direction, width: int, look: Look) -> str:
-    """What shades the text: whose weights, and which way; where there is room, also the key that
-    turns it round."""
+def text_title(window: GetWindow, direction: Direction, look: Look) -> Title:
+    """What shades the text: whose weights, and which way; and the key that turns it round."""
     if direction == "attends_to":
-        what = f"what {quote(look.queries[window.rows[0]].text)} attends to"
+        what = _attends(look.queries[window.rows[0]].text)
     else:
-        what = f"what attends to {quote(look.keys[window.keys[0]].text)}"
-    short = " · ".join([what, *readings(look)])
-    title = f"{view_name(window.view)} · {short}"
-    return _fitting(width, f"{title} (Enter turns it round)", title, short)
+        token = quote(look.keys[window.keys[0]].text)
+        what = (f"what attends to {token}", f"→ {token}")
+    return [what, _named(window.view), *readings(look), ("Enter turns it round", "")]
 
 
-def score_title(asked: GetScores, key: int, width: int, look: Look) -> str:
-    """Whose score is taken apart."""
+def _attends(token: str) -> Part:
+    return f"what {quote(token)} attends to", f"{quote(token)} →"
+
+
+def score_title(asked: GetScores, key: int, look: Look, is_cut: bool) -> Title:
+    """Whose score is taken apart; `is_cut` where the page is longer than its pane."""
     sides = look.side("queries"), look.side("keys")
     assert sides[0] is not None and sides[1] is not None
     query, other = sides[0].tokens[asked.query], sides[1].tokens[key]
-    name = view_name(Head(asked.stack, asked.layer, asked.head))
     what = f"score that {quote(query.text)} gives {quote(other.text)}"
-    return _fitting(width, f"{name} · the {what}", what)
+    short = f"score {quote(query.text)} → {quote(other.text)}"
+    title: Title = [_named(Head(asked.stack, asked.layer, asked.head)), (f"the {what}", short)]
+    return [*title, ("PgDn: more below", "PgDn")] if is_cut else title
 
 
-def _fitting(width: int, *titles: str) -> str:
-    """The first of the titles that fits above a pane of a width, else the last."""
-    return next((title for title in titles if cell_len(title) + 4 <= width), titles[-1])
+def _named(view: View) -> Part:
+    return view_name(view), short_name(view)
 
 
-def readings(look: Look) -> list[str]:
+def _units(look: Look) -> str:
+    return "words" if look.words else "tokens"
+
+
+def _cells(row_step: int, key_step: int, look: Look) -> Title:
+    """What a cell stands for, where it is not one weight."""
+    if row_step == key_step == 1:
+        return []
+    size = f"{row_step} × {key_step}"
+    cells = f"cells of {size} {_units(look)}"
+    return [(f"{cells}, their largest weight", cells, f"{size} a cell")]
+
+
+def readings(look: Look) -> Title:
     """What is not as the model gave it: never in silence."""
-    notes = reading_name(look.reading)
+    reading = look.reading
+    hiding = hiding_name(reading)
+    notes: Title = [hiding] if hiding else []
+    if reading.between != "all":
+        notes.append((pair_name(reading.between),))
     if look.threshold:
-        notes.append(f"from {look.threshold:g}")
-    return notes
+        notes.append((f"from {look.threshold:g}", f"≥ {look.threshold:g}"))
+    return [*notes, ("words",)] if look.words else notes
 
 
-def attends_title(look: Look, queries: tuple[int, ...], found: Top) -> str:
+def attends_title(look: Look, queries: tuple[int, ...], found: Top) -> Title:
     """Whose row is listed, and how much of it the reading hides: never in silence."""
-    hidden = "" if look.sinks == "show" else f"{found.hidden / len(queries):.0%} hidden · "
-    if len(queries) > 1:
-        return f"{hidden}{len(queries)} marked rows attend to"
-    return f"{hidden}{queries[0]} {quote(look.queries[queries[0]].text)} attends to"
+    title: Title = [(f"{len(queries)} marked rows attend to", f"{len(queries)} rows →")]
+    if len(queries) == 1:
+        place, token = queries[0], quote(look.queries[queries[0]].text)
+        title = [(f"{place} {token} attends to", f"{place} {token} →", f"{place} →")]
+    share = f"{found.hidden / len(queries):.0%} hidden"
+    return title if look.sinks == "show" else [*title, (share,)]
 
 
-def attended_title(look: Look, keys: tuple[int, ...]) -> str:
+def attended_title(look: Look, keys: tuple[int, ...]) -> Title:
     if len(keys) > 1:
-        return f"{len(keys)} marked columns are attended by"
-    return f"{keys[0]} {quote(look.keys[keys[0]].text)} is attended by"
+        return [(f"{len(keys)} marked columns are attended by", f"→ {len(keys)} columns")]
+    place, token = keys[0], quote(look.keys[keys[0]].text)
+    return [(f"{place} {token} is attended by", f"→ {place} {token}", f"→ {place}")]
 
 
-def predictions_title(found: Predictions, look: Look) -> str:
+def predictions_title(found: Predictions, look: Look) -> Title:
     """What is predicted, and where."""
     side = look.side("queries")
     assert side is not None
     token = side.tokens[found.position]
-    return f"{sanitise(found.what)} · at {found.position} {quote(token.text)}"
+    what, at = sanitise(found.what), f"at {found.position}"
+    return [(what, what.removeprefix("token ")), (f"{at} {quote(token.text)}", at)]
 
 
 def prediction_entries(found: Predictions) -> tuple[Entry, ...]:

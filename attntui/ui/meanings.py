@@ -6,8 +6,8 @@ from attntui.ui.state import Look
 
 HEAD = (
     "Attention weight",
-    "A[i, j] = softmax_j( q_i · k_j × scale + mask ), the weight that query token i (row) gives\n"
-    "key token j (column), recomputed in float32 from the recorded q and k. A row sums to 1, or\n"
+    "A[i, j] = softmax_j( q_i · k_j × scale + mask )\nThe weight that query token i (row) gives "
+    "key token j (column), recomputed in float32 from the recorded q and k. A row sums to 1, or "
     "to less where the model has a learned sink; the rest is then the sink's.",
     "Vaswani et al. 2017, Attention is all you need",
 )
@@ -35,20 +35,20 @@ ROLLOUT = (
     "Abnar & Zuidema 2020, arXiv 2005.00928{discard}",
 )
 DRIFT = (
-    "\nIn a causal model every path ends on the first tokens sooner or later; at residual 0 all\n"
+    "\nIn a causal model every path ends on the first tokens sooner or later; at residual 0 all "
     "weight drifts to token 0 with depth, whatever the model does."
 )
 MAPS = (
     "Small maps",
-    "One map a head: A[i, j], query i down, key j across, as in the grid. Where a cell stands for\n"
+    "One map a head: A[i, j], query i down, key j across, as in the grid. Where a cell stands for "
     "several tokens, it shows the largest of their weights:\n"
     "max of A[i, j] over the cell's queries i and keys j, so that one strong weight is not lost.",
     "the same weights as in the grid; the title tells how many tokens a cell stands for",
 )
 TEXT = (
     "Shade of the text",
-    "A[i, j] for the selected token i and every token j: what i attends to. Turned round, A[i, j]\n"
-    "for the selected token j and every token i: what attends to j. The shades of the first sum\n"
+    "A[i, j] for the selected token i and every token j: what i attends to. Turned round, A[i, j] "
+    "for the selected token j and every token i: what attends to j. The shades of the first sum "
     "to 1, those of the second to anything. Faint text is hidden, or comes too late to be seen.",
     "the weights of the grid, one row or one column of them",
 )
@@ -62,19 +62,19 @@ SCORE = (
 )
 LINES = (
     "Lines",
-    "A line from query i (left) to key j (right) is as strong as A[i, j] on the scale. Where\n"
-    "lines cross, the strongest is seen; without colour, a stronger one has more dots. None is\n"
-    "drawn at the scale's lowest step, nor below the threshold. Figures: what the query at the\n"
-    "cursor gives each key; ↑ and ↓ add up the keys out of sight, and the line there is as\n"
+    "A line from query i (left) to key j (right) is as strong as A[i, j] on the scale. Where "
+    "lines cross, the strongest is seen; without colour, a stronger one has more dots. None is "
+    "drawn at the scale's lowest step, nor below the threshold. Figures: what the query at the "
+    "cursor gives each key; ↑ and ↓ add up the keys out of sight, and the line there is as "
     "strong as their largest weight. z: lines of the cursor's and marked rows; Z: of all rows.",
     "after the head view of bertviz (Vig 2019, arXiv 1906.05714)",
 )
 TRUST = (
     "Trust",
-    "exact: at load, a short prompt gave the same weights captured and by transformers' own\n"
-    "eager attention; in this run, recomputed weights × v gave the kernel's own output (1e-5\n"
-    "in float32, 2e-3 in float16, 2e-2 in bfloat16). Rows: largest |sum - 1|. Leak: largest\n"
-    "weight on a future token. Both over the checked rows, in every layer.",
+    "exact: at load, a short prompt gave the same weights captured and by transformers' own "
+    "eager attention; in this run, recomputed weights × v gave the kernel's own output (1e-5 "
+    "in float32, 2e-3 in float16, 2e-2 in bfloat16). Rows: the largest |sum - 1|. Look ahead: the "
+    "largest weight on a future token. Both over the checked rows, in every layer.",
     "measured at load and in every run",
 )
 
@@ -87,15 +87,15 @@ WORDS = (
 )
 HIDDEN = (
     "Hidden keys",
-    "Special tokens, and sinks: keys to which all heads of all layers together give more than 0.3\n"
-    "of a query's weight on average, over the queries that see them (at least 4). The list of a\n"
+    "Special tokens, and sinks: keys to which all heads of all layers together give more than 0.3 "
+    "of a query's weight on average, over the queries that see them (at least 4). The list of a "
     "row says how much of it is hidden. “Rows scaled to 1” divides what is left by its sum.",
     "Gu et al. 2024, arXiv 2410.10781, for the mark of 0.3; hiding is a way to look, no method",
 )
 PAIR = (
     "From one sentence to the other",
-    "A is everything before the second sentence's first token, separators included; B the rest.\n"
-    "Weights that are not from the one to the other are shown nowhere: a list says their sum as\n"
+    "A is everything before the second sentence's first token, separators included; B the rest. "
+    "Weights that are not from the one to the other are shown nowhere: a list says their sum as "
     "“elsewhere”, and the head map can show how much each head gives in all (o).",
     "as in bertviz's head view (Vig 2019)",
 )

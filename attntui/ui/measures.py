@@ -12,7 +12,8 @@ class Measure:
     """A measure of a head.
 
     `name` is what the screen calls it, `says` what a large value means, in a few words; `unit` is
-    empty for shares of attention, which go from 0 to 1.
+    empty for shares of attention, which go from 0 to 1. Where no head has a value, `lack` is what
+    the text has (as "no separator"), empty for what any one text can show.
     """
 
     name: str
@@ -20,6 +21,7 @@ class Measure:
     formula: str
     source: str
     unit: str = ""
+    lack: str = ""
 
     def bound(self, keys: int) -> float:
         """The largest value there can be with so many keys, at least 1."""
@@ -51,32 +53,37 @@ MEASURES: dict[MapKind, Measure] = {
         "looks at the token just before",
         "mean over queries i ≥ 1 of A[i, i - 1]",
         "the previous-token stripe of TransformerLens's head detector, eligible rows only",
+        lack="only one token",
     ),
     "induction": Measure(
         "induction",
         "looks at what followed an earlier copy of the token, and so can repeat it",
-        "mean over queries that see such a key, of the weight on all keys j that follow\n"
+        "mean over queries that see such a key, of the weight on all keys j that follow "
         "an earlier copy of the token (token j-1 = token i, j ≤ i)",
         "Olsson et al. 2022, In-context learning and induction heads; eligible rows only",
+        lack="no token comes twice",
     ),
     "duplicate": Measure(
         "duplicate token",
         "looks at earlier copies of the same token",
         "mean over queries that see an earlier copy, of the weight on those copies",
         "Wang et al. 2022, Interpretability in the wild; eligible rows only",
+        lack="no token comes twice",
     ),
     "first": Measure(
         "first token",
         "rests on the first token",
         "mean over queries i ≥ 1 that see token 0 of A[i, 0]",
         "Xiao et al. 2023, Efficient streaming language models with attention sinks",
+        lack="only one token",
     ),
     "sink": Measure(
         "sink",
         "rests on one token, whatever the query",
-        "the largest, over keys j, of the mean of A[i, j] over the queries i that see j\n"
+        "the largest, over keys j, of the mean of A[i, j] over the queries i that see j "
         "(keys that at least 4 queries see; a learned sink apart)",
         "Gu et al. 2024, arXiv 2410.10781, where a head is a sink head above 0.3",
+        lack="fewer than 4 tokens",
     ),
     "self": Measure(
         "itself",
@@ -87,15 +94,17 @@ MEASURES: dict[MapKind, Measure] = {
     "separator": Measure(
         "separators",
         "rests on tokens such as [SEP] that only mark places",
-        "mean over queries that see one, of the weight on separator tokens: the tokenizer's\n"
+        "mean over queries that see one, of the weight on separator tokens: the tokenizer's "
         "[SEP], </s>, <s> and their kin, but for the first token",
         "Clark et al. 2019, What does BERT look at?",
+        lack="no separator",
     ),
     "punctuation": Measure(
         "punctuation",
         "looks at commas, full stops and their kin",
         "mean over queries that see one, of the weight on tokens that are punctuation alone",
         "Clark et al. 2019, What does BERT look at?",
+        lack="no punctuation",
     ),
     "entropy_bits": Measure(
         "entropy",
@@ -124,6 +133,9 @@ MEASURES: dict[MapKind, Measure] = {
 UNMEASURED: tuple[MapKind, ...] = ("cell", "pair")
 """What is no statistic: it is of the cursor's cell, or of the sentences that are chosen."""
 
+ONE_TEXT: frozenset[MapKind] = frozenset({"previous", "induction", "duplicate", "self", "distance"})
+"""What needs queries and keys that are the same tokens."""
+
 
 def offered(look: Look) -> tuple[MapKind, ...]:
     """What there is to choose from: between sentences only where two are told apart."""
@@ -134,3 +146,19 @@ def measure_of(look: Look) -> Measure:
     """The chosen measure, under the name that it has here."""
     found = MEASURES[look.map]
     return replace(found, name=pair_name(look.between)) if look.map == "pair" else found
+
+
+def is_on_random(look: Look) -> bool:
+    """Whether the head map shows what was measured on random tokens, not on the prompt."""
+    return look.map not in UNMEASURED and look.basis == "calibration"
+
+
+def why_blank(look: Look) -> str:
+    """Why no head has a value on the head map, in a few words."""
+    stack = look.stack_info
+    if look.map == "cell":
+        return "this cell is hidden"
+    if look.map in ONE_TEXT and stack is not None and stack.queries != stack.keys:
+        return "queries and keys are two texts here"
+    lack = measure_of(look).lack or "no value"
+    return f"{lack} {'among random tokens' if is_on_random(look) else 'in this prompt'}"

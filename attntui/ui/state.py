@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from attntui.core.pairs import sentence_boundary
 from attntui.core.protocol import (
@@ -27,6 +27,9 @@ from attntui.core.protocol import (
 )
 from attntui.core.scale import Scale
 
+if TYPE_CHECKING:
+    from attntui.ui.memory import Past
+
 PageName = Literal["grid", "lines", "text", "layer", "model", "neuron"]
 PAGES: tuple[PageName, ...] = get_args(PageName)
 """The ways to look, in the order of their number keys."""
@@ -34,6 +37,9 @@ PAGES: tuple[PageName, ...] = get_args(PageName)
 Lens = Literal["head", "mean", "chosen", "all", "rollout"]
 MapKind = Literal["cell", "pair"] | Statistic
 Axis = Literal["queries", "keys"]
+
+Legend = Literal["shades", "figures", "signed"]
+"""What a page draws of a number: a shade, a shade with the figure in it, a shade of its sign."""
 
 Unit = Token | Word
 """What a row or column stands for."""
@@ -58,6 +64,8 @@ class Start:
     """A file of attention, opened in place of a model."""
     look: "Look | None" = None
     """Where the last session left, to be resumed."""
+    draft: "Past | None" = None
+    """What it left typed and not run, to be in the box again."""
 
 
 @dataclass(frozen=True)
@@ -177,6 +185,11 @@ class Look:
                 chosen.discard_ratio,
             )
         return Mean(self.stack, self.layer if self.lens == "mean" else None)
+
+    @property
+    def shows_head(self) -> bool:
+        """Whether the head at the cursor is in sight by itself: looked at, or one of small maps."""
+        return self.lens == "head" or self.page in {"layer", "model", "neuron"}
 
     def settle(self) -> "Look":
         """This look with every index inside the present stack and run."""

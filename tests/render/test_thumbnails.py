@@ -1,5 +1,6 @@
 """Small maps fit their frames, keep every weight, and are drawn as their levels say."""
 
+import itertools
 import math
 
 import numpy as np
@@ -24,14 +25,19 @@ def test_a_map_fits_its_frame_and_no_finer_one_does(
     wide, high = grain.size(queries, keys)
     assert wide <= columns and high <= dots
     if grain.pools:
-        assert grain.row_step == square * grain.key_step and (grain.across, grain.down) == (1, 1)
-        step = grain.key_step - 1
-        too_fine = step and (
-            math.ceil(keys / step) > columns or math.ceil(queries / (square * step)) > dots
+        assert (grain.across, grain.down) == (1, 1)
+        even = next(
+            step
+            for step in itertools.count(1)
+            if math.ceil(keys / step) <= columns and math.ceil(queries / (square * step)) <= dots
         )
-        assert too_fine or (step == 0 and (square * keys > columns or queries > dots))
+        keys_alone = (step for step in itertools.count(1) if math.ceil(keys / step) <= columns)
+        rows_alone = (step for step in itertools.count(1) if math.ceil(queries / step) <= dots)
+        assert grain.key_step == max(next(keys_alone), math.ceil(even / 2))
+        assert grain.row_step == max(next(rows_alone), math.ceil(square * even / 2))
     else:
-        assert grain.across == square * grain.down
+        half = wide == keys and high == queries and square * keys > columns
+        assert grain.across == square * grain.down or half
         assert (wide + square * keys > columns) or (high + queries > dots)
 
 

@@ -4,7 +4,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import pytest
 from textual.pilot import Pilot
@@ -14,8 +14,10 @@ from attntui.core.protocol import ModelOptions, PromptInput
 from attntui.ui.app import AttnApp
 from attntui.ui.screens.main import MainScreen
 from attntui.ui.state import Start
+from attntui.ui.widgets.page import Page
 
 FAKE = (sys.executable, str(Path(__file__).parents[1] / "client" / "fake_engine.py"))
+Shown = TypeVar("Shown", bound=Page)
 PROMPT = "The cat saw the dog. The cat saw the dog."
 
 
@@ -49,6 +51,11 @@ class Screen:
     async def press(self, *keys: str) -> None:
         await self.pilot.press(*keys)
         await self.settled()
+
+    async def show(self, key: str, kind: type[Shown]) -> Shown:
+        """Bring a page into sight by its key."""
+        await self.press(key)
+        return self.main.query_one(kind)
 
     @property
     def lines(self) -> list[str]:

@@ -2,9 +2,11 @@
 
 import pytest
 
+from attntui.core.protocol import PromptInput
 from attntui.ui.state import Start
 from attntui.ui.widgets.attention_grid import AttentionGrid
 from attntui.ui.widgets.head_map import HeadBar, HeadMap
+from attntui.ui.widgets.pane import Pane
 from attntui.ui.widgets.ranked_list import RankedList
 from tests.ui.conftest import Opener
 
@@ -101,8 +103,63 @@ async def test_a_small_screen_keeps_the_grid(open_app: Opener) -> None:
         assert grid.size.height - grid.header_height >= 3
 
 
+async def test_two_sentences_leave_room_for_the_grid(open_app: Opener) -> None:
+    pair = PromptInput(
+        text="The old [MASK] lived in a small house.", pair="彼は東京に住んでいます。"
+    )
+    async with open_app("demo-bert", pair, (80, 24)) as screen:
+        grid = screen.main.query_one(AttentionGrid)
+        assert grid.size.height - grid.header_height >= 9
+        assert all(text in screen.text for text in (pair.text, pair.pair, "attends to", "? help"))
+        await screen.press("I", "x")
+        assert "─Second sentence─" in screen.text
+        await screen.press("escape")
+        assert "not run yet, Enter runs it" in screen.text
+        await screen.press("6")
+        assert screen.main.page.max_scroll_y == 0 and "keys: score" in screen.text
+        assert "each row's largest" in screen.lines[-2]
+        await screen.press("1")
+        await screen.pilot.resize_terminal(30, 10)
+        await screen.settled()
+        assert "[]" in screen.text
+        await screen.pilot.resize_terminal(20, 5)
+        await screen.settled()
+        words = " ".join(screen.text.split())
+        assert words == "This window is too small: 20 × 5. It needs 30 × 10."
+
+
+async def test_the_whole_prompt_fits_at_the_nearest_step(open_app: Opener) -> None:
+    async with open_app(prompt="tokens 61", fake=True) as screen:
+        grid = screen.main.query_one(AttentionGrid)
+        await screen.press("f")
+        assert grid.zoom == (2, 3)
+        await screen.press("z")
+        assert grid.zoom == (2, 2)
+        await screen.press("f", "Z")
+        assert grid.zoom == (2, 4)
+        await screen.press("z", "z", "z")
+        assert grid.zoom == (4, 1) and "figures: weights · shades: linear 0" in screen.text
+
+
 async def test_what_went_wrong_stays_on_an_empty_screen(open_app: Opener) -> None:
     async with open_app(prompt="fail user Choose another model.", fake=True, wait=False) as screen:
         await screen.until(lambda: not screen.main.session.busy and screen.main.session.model)
         await screen.settled()
         assert any("Choose another model." in line for line in screen.lines[8:22])
+
+
+@pytest.mark.parametrize("size", [(80, 24), (110, 30), (120, 36)])
+async def test_what_is_hidden_is_told_where_readings_pile_up(
+    open_app: Opener, size: tuple[int, int]
+) -> None:
+    pair = PromptInput(
+        text="The old [MASK] lived in a small house.", pair="彼は東京に住んでいます。"
+    )
+    async with open_app("demo-bert", pair, size) as screen:
+        await screen.press("t", "t", "w", "greater_than_sign")
+        for page in "123456":
+            await screen.press(page)
+            titles = [each._title for each in screen.main.query(Pane) if each.region]
+            assert all(title in screen.text for title in titles)
+            assert not [title for title in titles if "…" in title.removesuffix(" · …")]
+            assert page == "6" or "hidden, rows" in screen.main.page._title

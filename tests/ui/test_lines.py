@@ -75,9 +75,9 @@ def expected(weight: float) -> float | None:
 async def test_lines_and_figures_are_eager_attention(open_app: Opener, model: str) -> None:
     weights = eager(model, PROMPT)
     async with open_app(model, start=HERE) as screen:
-        view, main = screen.main.query_one(LinesView), screen.main
+        view, main = await screen.show("2", LinesView), screen.main
         shown, ramp = Lines(view), view.palette.lines
-        await screen.press("2", "up")
+        await screen.press("up")
         row = weights[LAYER, HEAD, main.look.query]
         assert view.right.seen == range(len(row))
         for key, weight in enumerate(row):
@@ -108,9 +108,9 @@ async def test_several_heads_in_a_hue_and_a_column_each_and_marked_queries(
 ) -> None:
     weights = eager("demo", PROMPT)
     async with open_app(start=HERE, size=(140, 36)) as screen:
-        view, main = screen.main.query_one(LinesView), screen.main
+        view, main = await screen.show("2", LinesView), screen.main
         shown, hues = Lines(view), view.palette.hues
-        await screen.press("2", "plus", "left_square_bracket", "plus", "left_curly_bracket")
+        await screen.press("plus", "left_square_bracket", "plus", "left_curly_bracket")
         heads = [(LAYER, HEAD), (LAYER - 1, HEAD), (LAYER - 1, HEAD - 1)]
         assert "Heads 2.3, 1.3, 1.2" in screen.text
         assert view.render_line(0).text.split()[-3:] == ["2.3", "1.3", "1.2"]
@@ -146,9 +146,8 @@ async def test_keys_out_of_sight_are_counted_and_added_up(open_app: Opener) -> N
     prompt = "Once upon a time there was a king. " * 6
     weights = eager("demo", prompt)[LAYER, HEAD]
     async with open_app(prompt=prompt, start=HERE, size=(80, 24)) as screen:
-        view, main = screen.main.query_one(LinesView), screen.main
+        view, main = await screen.show("2", LinesView), screen.main
         shown, last = Lines(view), len(weights) - 1
-        await screen.press("2")
         for keys in (
             [],
             ["pageup"],
@@ -180,8 +179,7 @@ async def test_keys_out_of_sight_are_counted_and_added_up(open_app: Opener) -> N
 
 async def test_the_columns_scroll_together_and_come_level_again(open_app: Opener) -> None:
     async with open_app(prompt="tokens 200", size=(80, 24), fake=True) as screen:
-        view, main = screen.main.query_one(LinesView), screen.main
-        await screen.press("2")
+        view, main = await screen.show("2", LinesView), screen.main
         assert view.left.seen == view.right.seen and main.look.query in view.left.seen
         await screen.press("right")
         assert 1 in view.right.seen and main.look.query in view.left.seen
@@ -216,9 +214,9 @@ async def test_a_pair_is_filtered_from_sentence_to_sentence(open_app: Opener) ->
     sides = {"A": range(second), "B": range(second, len(weights))}
 
     async with open_app("demo-bert", prompt=PAIR, start=Start(layer=0, head=3)) as screen:
-        view, main = screen.main.query_one(LinesView), screen.main
+        view, main = await screen.show("2", LinesView), screen.main
         shown = Lines(view)
-        await screen.press("2", "ctrl+home")
+        await screen.press("ctrl+home")
         line = view.left.gap_line()
         assert line is not None and line == view.left.line(second) - 1
         assert re.search(r"╌╌ B .*╌╌╌.* B ╌╌", shown.body[line])
@@ -246,8 +244,8 @@ async def test_a_pair_is_filtered_from_sentence_to_sentence(open_app: Opener) ->
 async def test_cross_attention_has_two_texts(open_app: Opener, bart: Path) -> None:
     prompt = PromptInput(text="When Mary went home ,", decoder_text="John and Mary")
     async with open_app(str(bart), prompt=prompt, start=Start(attention="cross")) as screen:
-        view, look = screen.main.query_one(LinesView), screen.main.look
-        await screen.press("2", "s", "s", "ctrl+home", "home")
+        view, look = await screen.show("2", LinesView), screen.main.look
+        await screen.press("s", "s", "ctrl+home", "home")
         assert "Cross Layer 0 Head 0" in screen.text
         body = Lines(view).body
         for axis, column in [("queries", view.left), ("keys", view.right)]:
@@ -262,8 +260,8 @@ async def test_wide_tokens_keep_the_columns(open_app: Opener, style: str) -> Non
     start = Start(style=style)  # type: ignore[arg-type]
     prompt = "吾輩は猫である。 supercalifragilistic 👩‍👩‍👧 é"
     async with open_app("demo-bert", prompt=prompt, start=start) as screen:
-        view = screen.main.query_one(LinesView)
-        await screen.press("2", "Z", "plus", "right_curly_bracket", "s")
+        view = await screen.show("2", LinesView)
+        await screen.press("Z", "plus", "right_curly_bracket", "s")
         for size in [(200, 60), (80, 24), (40, 12), (16, 6), (120, 36)]:
             await screen.pilot.resize_terminal(*size)
             await screen.settled()
@@ -278,8 +276,8 @@ async def test_moving_repaints_only_what_changed(
     open_app: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with open_app(prompt="tokens 12", fake=True) as screen:
-        view, painted = screen.main.query_one(LinesView), []
-        await screen.press("2", "ctrl+home")
+        view, painted = await screen.show("2", LinesView), []
+        await screen.press("ctrl+home")
         monkeypatch.setattr(view, "refresh", lambda *regions, **_: painted.extend(regions))
         await screen.press("right")
         lines = [view.has_header + view.right.line(key) for key in (0, 1)]

@@ -95,7 +95,7 @@ async def test_a_layer_is_all_its_heads(open_app: Opener) -> None:
             np.testing.assert_array_equal(painted(page, (2, head)), want)
         cell = weights[2, :, main.look.query, main.look.key]
         assert captions(page) == [f"2.{head} {value:.3f}" for head, value in enumerate(cell)]
-        assert "Layer 2 · all heads · numbers: this cell" in screen.text
+        assert "Layer 2 · all heads · numbers: the cell at the cursor" in screen.text
 
         # By place, from layer to layer, and with the mouse.
         await screen.press("right", "right", "right")

@@ -51,8 +51,7 @@ async def test_a_score_is_the_sum_of_what_its_dimensions_add(open_app: Opener) -
     q, k = bert_vectors(TEXT, layer, head)
     start = Start(layer=layer, head=head)
     async with open_app("demo-bert", prompt=TEXT, start=start) as screen:
-        main, view = screen.main, screen.main.query_one(NeuronView)
-        await screen.press("6")
+        main, view = screen.main, await screen.show("6", NeuronView)
         query, key = main.look.query, main.look.key
         products = q[query].astype(np.float64) * k[key]
         assert view.parts is not None
@@ -88,8 +87,8 @@ async def test_the_other_keys_stand_beside_it(open_app: Opener) -> None:
     layer, head = 1, 2
     weights = eager("demo", PROMPT)[layer, head]
     async with open_app(start=Start(layer=layer, head=head)) as screen:
-        main, view = screen.main, screen.main.query_one(NeuronView)
-        await screen.press("6", "up", "up", "home")
+        main, view = screen.main, await screen.show("6", NeuronView)
+        await screen.press("up", "up", "home")
         query = main.look.query
         assert view.parts is not None
         np.testing.assert_allclose(view.parts.weights, weights[query], atol=1e-5)
@@ -113,8 +112,8 @@ async def test_the_other_keys_stand_beside_it(open_app: Opener) -> None:
         await screen.press("end")
         assert "masked: the query cannot see it" in screen.text
         await screen.press("home", "m", "w")
-        assert "One head: a mean has no q and k." in screen.text
-        assert "of each word the last" in screen.text
+        assert "this is one head" in screen.text
+        assert "Of each word, its last token." in screen.text
         await screen.press("equals_sign")
         assert "score_j = q_i · k_j × scale" in screen.text
 
@@ -122,8 +121,7 @@ async def test_the_other_keys_stand_beside_it(open_app: Opener) -> None:
 async def test_shades_fold_into_any_size(open_app: Opener) -> None:
     for size in ((80, 24), (30, 9)):
         async with open_app(size=size, start=Start(style="shade")) as screen:
-            view = screen.main.query_one(NeuronView)
-            await screen.press("6")
+            view = await screen.show("6", NeuronView)
             assert view._picture.lines
             if size[0] == 80:
                 assert re.search(r"^ *q [·+*#=≡-]{32,} *$", screen.text, re.MULTILINE)
@@ -135,7 +133,6 @@ async def test_shades_fold_into_any_size(open_app: Opener) -> None:
 
 async def test_without_q_and_k_the_page_says_why(open_app: Opener) -> None:
     async with open_app(fake=True, prompt="tokens 3") as screen:
-        await screen.press("6")
+        view = await screen.show("6", NeuronView)
         assert "Only the weights are known here." in screen.text
-        view = screen.main.query_one(NeuronView)
         assert view.requests(screen.main.look) == {}

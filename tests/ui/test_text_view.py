@@ -58,8 +58,9 @@ async def test_shades_are_eager_attention_both_ways(open_app: Opener) -> None:
     layer, head = 2, 3
     weights = eager("demo", PROMPT)[layer, head]
     async with open_app(start=Start(layer=layer, head=head)) as screen:
-        view = screen.main.query_one(TextView)
-        await screen.press("home", "3", "up", "end", "left", "left")
+        await screen.press("home")
+        view = await screen.show("3", TextView)
+        await screen.press("up", "end", "left", "left")
         query = screen.main.look.query
         assert 0 < query < len(weights) - 1
         assert_shaded(view, weights[query], query)
@@ -84,8 +85,8 @@ async def test_shades_are_eager_attention_both_ways(open_app: Opener) -> None:
 
 async def test_arrows_walk_through_a_long_text(open_app: Opener) -> None:
     async with open_app(prompt=PromptInput(text=LONG), size=(80, 24)) as screen:
-        main, view = screen.main, screen.main.query_one(TextView)
-        await screen.press("3", "ctrl+home")
+        main, view = screen.main, await screen.show("3", TextView)
+        await screen.press("ctrl+home")
         block = view._layout.blocks[0]
         assert main.look.query == 0 and "The cat saw the dog.⏎" in screen.text
 
@@ -117,8 +118,8 @@ async def test_japanese_in_shades_with_figures_and_mouse(open_app: Opener) -> No
     weights = eager("demo-bert", JAPANESE_MASKED_PROMPT)[0, 3]
     start = Start(layer=0, head=3, style="shade")
     async with open_app("demo-bert", prompt=JAPANESE_MASKED_PROMPT, start=start) as screen:
-        view, look = screen.main.query_one(TextView), screen.main.look
-        await screen.press("3", "z")
+        view, look = await screen.show("3", TextView), screen.main.look
+        await screen.press("z")
         assert view.rows == 3
         assert at_start(view, look.query).reverse
         lines = ["".join(segment.text for segment in view.render_line(y)) for y in range(3)]
@@ -148,8 +149,8 @@ async def test_cross_attention_shows_both_texts(open_app: Opener, bart: Path) ->
     prompt = PromptInput(text="When Mary went home ,", decoder_text="John and Mary")
     start = Start(attention="cross")
     async with open_app(str(bart), prompt=prompt, start=start) as screen:
-        view = screen.main.query_one(TextView)
-        await screen.press("3", "home")
+        view = await screen.show("3", TextView)
+        await screen.press("home")
         assert [line for line in screen.lines if "encoder <s> When Mary went home ," in line]
         assert [line for line in screen.lines if "decoder" in line and "John and Mary" in line]
         assert view.selecting == "queries" and view.window is not None
@@ -163,8 +164,8 @@ async def test_cross_attention_shows_both_texts(open_app: Opener, bart: Path) ->
 async def test_the_two_sentences_stand_apart(open_app: Opener) -> None:
     prompt = PromptInput(text="The boy opened the door.", pair="He went into the garden.")
     async with open_app("demo-bert", prompt=prompt) as screen:
-        view = screen.main.query_one(TextView)
-        await screen.press("3", "ctrl+home", "right")
+        view = await screen.show("3", TextView)
+        await screen.press("ctrl+home", "right")
         assert [line for line in screen.lines if "A [CLS] the boy opened" in line]
         assert [line for line in screen.lines if "B he went into the garden. [SEP]" in line]
         before = replace(screen.main.look)

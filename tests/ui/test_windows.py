@@ -22,6 +22,18 @@ async def test_a_head_is_described(open_app: Opener) -> None:
         assert "previous token · random" in screen.text
 
 
+async def test_columns_stay_apart_where_they_fold(open_app: Opener) -> None:
+    async with open_app(prompt="Zog flim quex barn. " * 3, size=(80, 24)) as screen:
+        await screen.press("d")
+        lines = screen.lines
+        first = next(at for at, line in enumerate(lines) if "looks at what followed" in line)
+        column = lines[first].index("looks at what")
+        assert lines[first + 1][:column].strip("│ ") == "" and lines[first + 1][column] == "c"
+        await screen.press("escape", "question_mark")
+        at = next(at for at, line in enumerate(screen.lines) if "One score taken" in line)
+        assert all(line[:14].strip("│ ") in {"", "6"} for line in screen.lines[at : at + 2])
+
+
 async def test_rollout_options_change_the_picture_live(open_app: Opener) -> None:
     prompt = "The cat saw the dog."
     weights = eager("demo", prompt).mean(1)

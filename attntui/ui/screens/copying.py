@@ -6,7 +6,6 @@ from attntui.core.protocol import GetWindow
 from attntui.ui.copies import cell_text, line_text, list_text
 from attntui.ui.memory import Memory
 from attntui.ui.painter import Painter
-from attntui.ui.screens.menu import Menu
 from attntui.ui.state import Look
 from attntui.ui.widgets.ranked_list import RankedList
 
@@ -33,6 +32,8 @@ class Copying(Screen[None]):
         if self.look.run is None:
             self.say("There is nothing to copy yet.")
             return
+        from attntui.ui.screens.menu import Menu
+
         self.app.push_screen(Menu("Copy", CHOICES), self._copy_chosen)
 
     def _copy_chosen(self, what: str | None) -> None:

@@ -1,8 +1,9 @@
 """The keys that change the look: where the cursor is, which head, and how it is shown."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from functools import wraps
+from typing import Concatenate, ParamSpec, TypeVar
 
 from textual import on
 from textual.screen import Screen
@@ -10,20 +11,39 @@ from textual.screen import Screen
 from attntui.core.errors import UserError
 from attntui.core.protocol import BETWEEN, Basis
 from attntui.core.scale import SCALES
-from attntui.ui.measures import UNMEASURED, offered
-from attntui.ui.screens.rollout_window import RolloutWindow
+from attntui.ui.measures import UNMEASURED, offered, why_blank
 from attntui.ui.search import find_head, find_token
 from attntui.ui.state import SINKS, THRESHOLDS, Lens, Look, PageName, RolloutOptions
 from attntui.ui.widgets.ask_line import AskLine
+from attntui.ui.widgets.bars import StatusLine
 from attntui.ui.widgets.head_map import HeadMap
 from attntui.ui.widgets.page import Page
+from attntui.ui.widgets.pages import Pages
 
 Item = TypeVar("Item")
+Given = ParamSpec("Given")
 
 
 def after(items: Sequence[Item], item: Item, step: int = 1) -> Item:
     """The item `step` places on, going round; the first where `item` is none of them."""
     return items[(items.index(item) + step) % len(items)] if item in items else items[0]
+
+
+def of_a_run(
+    action: Callable[Concatenate["Looking", Given], None],
+) -> Callable[Concatenate["Looking", Given], None]:
+    """A key that changes how a run is looked at: before the first one it says what is missing."""
+
+    @wraps(action)
+    def act(screen: "Looking", /, *given: Given.args, **options: Given.kwargs) -> None:
+        if screen.look.run is not None:
+            action(screen, *given, **options)
+            return
+        waiting = screen.query_one(StatusLine).waiting
+        missing = f"Nothing is shown yet: {waiting}."
+        screen.say(missing if waiting else "No prompt has run yet: i edits it, Enter runs it.")
+
+    return act
 
 
 class Looking(Screen[None]):
@@ -36,7 +56,7 @@ class Looking(Screen[None]):
     @property
     def page(self) -> Page:
         """The page in sight."""
-        return self.query_one(f"#{self.look.page}", Page)
+        return self.query_one(Pages).page(self.look.page)
 
     def change(self, look: Look) -> None:
         """Show another look, and ask for what it needs."""
@@ -48,20 +68,36 @@ class Looking(Screen[None]):
 
     # The cell.
 
+    @of_a_run
     def action_move_cell(self, down: int, right: int) -> None:
-        self.change(self.page.move(self.look, down, right))
+        self._go(self.page.move(self.look, down, right))
 
+    @of_a_run
     def action_edge_cell(self, down: int, right: int) -> None:
-        self.change(self.page.edge(self.look, down, right))
+        self._go(self.page.edge(self.look, down, right))
 
+    @of_a_run
     def action_page(self, pages: int) -> None:
-        self.change(self.page.turn(self.look, pages))
+        look = self.page.turn(self.look, pages)
+        if look is self.look and self.page.max_scroll_y:
+            return  # the page itself was turned
+        self._go(look)
 
+    def _go(self, look: Look) -> None:
+        """Show another place, or say that this is the last one."""
+        if look == self.look:
+            self.say("It goes no further this way.")
+        self.change(look)
+
+    @of_a_run
     def action_enter(self) -> None:
         look = self.page.enter(self.look)
-        if look is not None:
+        if look is None:
+            self.say("Enter opens a head in views 4 and 5, turns the text round in 3, sorts in 6.")
+        else:
             self.change(look)
 
+    @of_a_run
     def action_search(self) -> None:
         self.query_one(AskLine).ask("search")
 
@@ -81,6 +117,7 @@ class Looking(Screen[None]):
             if not self.go_to_match(0):
                 self.say(f"No token holds “{message.text}”.")
 
+    @of_a_run
     def action_next_match(self, step: int) -> None:
         if not self.match:
             self.say("Nothing was searched yet; / searches the tokens.")
@@ -94,12 +131,25 @@ class Looking(Screen[None]):
             self.change(replace(self.look, query=at))
         return at is not None
 
+    @of_a_run
     def action_mark_query(self) -> None:
-        self.change(replace(self.look, marked_queries=self.look.marked_queries ^ {self.look.query}))
+        marks = self.look.marked_queries ^ {self.look.query}
+        self.change(replace(self.look, marked_queries=marks))
+        self._tell_marks("row", self.look.query, self.look.query in marks)
 
+    @of_a_run
     def action_mark_key(self) -> None:
-        self.change(replace(self.look, marked_keys=self.look.marked_keys ^ {self.look.key}))
+        marks = self.look.marked_keys ^ {self.look.key}
+        self.change(replace(self.look, marked_keys=marks))
+        self._tell_marks("column", self.look.key, self.look.key in marks)
 
+    def _tell_marks(self, what: str, at: int, is_marked: bool) -> None:
+        """Say what was marked where it is not drawn."""
+        if not self.page.draws_marks:
+            done = "is marked" if is_marked else "is no longer marked"
+            self.say(f"The {what} of token {at} {done}; views 1, 2 and 3 show marks.")
+
+    @of_a_run
     def action_clear_marks(self) -> None:
         if not (self.look.marked_queries or self.look.marked_keys or self.look.chosen):
             self.say("Nothing is marked; space marks a row, v a column, + a head.")
@@ -107,16 +157,21 @@ class Looking(Screen[None]):
         none: frozenset[int] = frozenset()
         lens: Lens = "head" if self.look.lens == "chosen" else self.look.lens
         self.change(replace(self.look, marked_queries=none, marked_keys=none, chosen=(), lens=lens))
+        if not self.page.draws_marks:
+            self.say("No row, column or head is marked any more.")
 
     # The head.
 
+    @of_a_run
     def action_move_head(self, step: int) -> None:
-        self.change(replace(self.look.move_head(step), lens="head"))
+        self._go(replace(self.look.move_head(step), lens="head"))
 
+    @of_a_run
     def action_move_layer(self, step: int) -> None:
         lens: Lens = "mean" if self.look.lens == "mean" else "head"
-        self.change(replace(self.look.move_layer(step), lens=lens))
+        self._go(replace(self.look.move_layer(step), lens=lens))
 
+    @of_a_run
     def action_go_to_head(self) -> None:
         self.query_one(AskLine).ask("head")
 
@@ -127,27 +182,37 @@ class Looking(Screen[None]):
         except UserError as error:
             self.say(str(error))
 
+    @of_a_run
     def action_top_head(self) -> None:
         largest = self.query_one(HeadMap).largest()
         if largest is None:
-            self.say("No head has a value here.")
+            blank = self.query_one(HeadMap).values is not None
+            why = f"No head has a value: {why_blank(self.look)}." if blank else "Not measured yet."
+            self.say(why)
             return
         layer, head, _ = largest
         self.change(replace(self.look, layer=layer, head=head, lens="head"))
 
+    @of_a_run
     def action_next_map(self, step: int) -> None:
         self.change(replace(self.look, map=after(offered(self.look), self.look.map, step)))
 
+    @of_a_run
     def action_sort(self) -> None:
         if self.look.page not in {"layer", "model"}:
             self.say("Heads are sorted where all are shown: 4 a layer, 5 the model.")
             return
         self.change(replace(self.look, ordered=not self.look.ordered))
 
+    @of_a_run
     def action_next_basis(self) -> None:
         basis: Basis = "prompt" if self.look.basis == "calibration" else "calibration"
         self.change(replace(self.look, basis=basis))
+        if self.look.map == "cell":
+            where = "this prompt" if basis == "prompt" else "random tokens"
+            self.say(f"Scores are now of {where}; the head map shows this cell, o shows a score.")
 
+    @of_a_run
     def action_choose_head(self) -> None:
         here = (self.look.layer, self.look.head)
         rest = tuple(head for head in self.look.chosen if head != here)
@@ -156,6 +221,7 @@ class Looking(Screen[None]):
         names = ", ".join(f"{layer}.{head}" for layer, head in chosen)
         self.say(f"Chosen: {names or 'no head'}. Lines show each of them, m their mean.")
 
+    @of_a_run
     def action_next_stack(self) -> None:
         names = [stack.name for stack in self.look.stacks]
         if len(names) < 2:
@@ -171,14 +237,19 @@ class Looking(Screen[None]):
     # How it is shown.
 
     def action_show_page(self, name: PageName) -> None:
+        if name == self.look.page:
+            self.say("This is the view in sight.")
         self.change(replace(self.look, page=name))
 
+    @of_a_run
     def action_next_mean(self) -> None:
         lenses: tuple[Lens, ...] = ("head", "mean", "all")
         if self.look.chosen:
             lenses = ("head", "mean", "chosen", "all")
-        self.change(replace(self.look, lens=after(lenses, self.look.lens)))
+        lens = after(lenses, self.look.lens) if self.look.lens in lenses else "mean"
+        self.change(replace(self.look, lens=lens))
 
+    @of_a_run
     def action_rollout(self) -> None:
         stack = self.look.stack_info
         if stack is not None and stack.queries != stack.keys:
@@ -187,11 +258,14 @@ class Looking(Screen[None]):
         lens: Lens = "head" if self.look.lens == "rollout" else "rollout"
         self.change(replace(self.look, lens=lens))
 
+    @of_a_run
     def action_rollout_options(self) -> None:
         stack = self.look.stack_info
         if stack is None or stack.queries != stack.keys:
             self.action_rollout()
             return
+
+        from attntui.ui.screens.rollout_window import RolloutWindow
 
         def changed(options: RolloutOptions) -> None:
             self.change(replace(self.look, rollout=options))
@@ -200,16 +274,22 @@ class Looking(Screen[None]):
         window = RolloutWindow(self.look.rollout, len(stack.layers), changed)
         self.app.push_screen(window)
 
+    @of_a_run
     def action_next_scale(self) -> None:
         self.change(replace(self.look, scale=after(SCALES, self.look.scale)))
 
+    @of_a_run
     def action_threshold(self, step: int) -> None:
+        if not self.page.leaves_out:
+            self.say("Every key and every dimension is drawn here; views 1 to 5 leave out some.")
+            return
         at = THRESHOLDS.index(self.look.threshold) + step
         if not 0 <= at < len(THRESHOLDS):
             self.say("Everything is drawn." if at < 0 else "The threshold goes no higher.")
             return
         self.change(replace(self.look, threshold=THRESHOLDS[at]))
 
+    @of_a_run
     def action_words(self) -> None:
         side = self.look.side("queries")
         if side is not None and not side.words:
@@ -217,9 +297,11 @@ class Looking(Screen[None]):
             return
         self.change(self.look.toggle_words())
 
+    @of_a_run
     def action_next_sinks(self) -> None:
         self.change(replace(self.look, sinks=after(SINKS, self.look.sinks)))
 
+    @of_a_run
     def action_next_between(self) -> None:
         """Go on to the next; the head map goes along unless it shows a statistic."""
         if self.look.boundary is None:
@@ -230,9 +312,17 @@ class Looking(Screen[None]):
             kind = "cell" if between == "all" else "pair"
         self.change(replace(self.look, between=between, map=kind))
 
+    @of_a_run
     def action_zoom(self, nearer: int) -> None:
-        if not self.page.change_zoom(nearer):
-            self.say("This is as near as it goes." if nearer > 0 else "All of it is in sight.")
+        if self.page.change_zoom(nearer):
+            self.change(self.look)  # the legend, for figures in the cells
+        else:
+            self.say(f"This is as {'near' if nearer > 0 else 'far'} as it goes.")
 
+    @of_a_run
     def action_fit(self) -> None:
-        self.page.fit()
+        why = self.page.fit()
+        if why:
+            self.say(why)
+        else:
+            self.change(self.look)

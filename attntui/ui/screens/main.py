@@ -9,7 +9,6 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container
-from textual.widgets import ContentSwitcher
 from textual.worker import Worker, WorkerState
 
 from attntui.client.engine import Engine
@@ -22,7 +21,6 @@ from attntui.core.protocol import (
 from attntui.core.tokens import sanitise
 from attntui.ui.examples import favourite_head, first_query
 from attntui.ui.keys import bindings
-from attntui.ui.meanings import meanings
 from attntui.ui.memory import Memory, Past
 from attntui.ui.messages import (
     CellPicked,
@@ -39,23 +37,19 @@ from attntui.ui.painter import Painter
 from attntui.ui.screens.copying import Copying
 from attntui.ui.screens.exporting import Exporting
 from attntui.ui.screens.looking import Looking
-from attntui.ui.screens.model_picker import ModelPicker
 from attntui.ui.screens.prompting import Prompting
-from attntui.ui.screens.windows import help_window, log_window, meaning_window, pattern_window
 from attntui.ui.session import EngineEnded, Session
 from attntui.ui.state import PAGES, Look, Start
 from attntui.ui.widgets.ask_line import AskLine
 from attntui.ui.widgets.attention_grid import AttentionGrid
 from attntui.ui.widgets.bars import CursorLine, KeyLine, StatusLine
 from attntui.ui.widgets.head_map import HeadBar, HeadMap, HeadValues
-from attntui.ui.widgets.layer_view import LayerView
-from attntui.ui.widgets.lines_view import LinesView
-from attntui.ui.widgets.model_view import ModelView
-from attntui.ui.widgets.neuron_view import NeuronView
+from attntui.ui.widgets.message_line import MessageLine, Saying
+from attntui.ui.widgets.pages import Pages
 from attntui.ui.widgets.pattern_pane import PatternPane
 from attntui.ui.widgets.prompt_box import PromptBox, SecondBox
 from attntui.ui.widgets.ranked_list import RankedList
-from attntui.ui.widgets.text_view import TextView
+from attntui.ui.widgets.too_small import TooSmall
 
 
 class MainScreen(Looking, Prompting, Copying, Exporting):
@@ -76,6 +70,8 @@ class MainScreen(Looking, Prompting, Copying, Exporting):
         self.painter = Painter(self, self.session, lambda sentence: self.say(sentence, True))
         self._start = start
         self._trouble = ""
+        self._is_refused = False
+        """Whether the model could not be loaded."""
 
     def compose(self) -> ComposeResult:
         yield StatusLine()
@@ -86,13 +82,7 @@ class MainScreen(Looking, Prompting, Copying, Exporting):
             with Container(id="heads"):
                 yield HeadMap("map")
                 yield PatternPane()
-            with ContentSwitcher(id="pages", initial=PAGES[0]):
-                yield AttentionGrid()
-                yield LinesView()
-                yield TextView()
-                yield LayerView()
-                yield ModelView()
-                yield NeuronView()
+            yield Pages()
             with Container(id="lists"):
                 yield RankedList("attends", "key")
                 yield RankedList("attended", "query")
@@ -100,10 +90,11 @@ class MainScreen(Looking, Prompting, Copying, Exporting):
         yield CursorLine()
         yield AskLine()
         yield KeyLine()
+        yield MessageLine()
+        yield TooSmall()
 
     def on_mount(self) -> None:
-        self.memory.keep_draft()
-        self.box.past = self.memory.prompts()
+        self.open_memory(self._start.draft)
         self.fill_boxes()
         self.call_after_refresh(self._begin)
 
@@ -145,16 +136,18 @@ class MainScreen(Looking, Prompting, Copying, Exporting):
     @on(Idle)
     def _stop_waiting(self) -> None:
         self.query_one(AttentionGrid).show_waiting(self._trouble, None)
-        missing = "" if self.session.model is not None else "no model loaded · U loads it"
+        loads = "Ctrl+O opens one" if self._is_refused else "U loads it"
+        missing = "" if self.session.model is not None else f"no model loaded · {loads}"
         self.query_one(StatusLine).show_waiting(missing, None)
 
     @on(ModelReady)
     def _model_ready(self, message: ModelReady) -> None:
+        self._is_refused = False
         self.fill_boxes()
         if self.session.file is None:
             self.memory.add_model(self.session.options)
         for note in message.model.notes:
-            self.say(note)
+            self.note(note)
         first = self.look.model is None and self._start.look is None
         self.look = replace(self.look, model=message.model)
         if first:
@@ -178,12 +171,15 @@ class MainScreen(Looking, Prompting, Copying, Exporting):
     def _run_ready(self, message: RunReady) -> None:
         self.prompt_has_run(message.run)
         for note in message.run.notes:
-            self.say(note)
+            self.note(note)
         if message.run.truncated:
-            self.say(f"{message.run.truncated} tokens were cut off, as --truncate says.")
+            self.note(f"{message.run.truncated} tokens were cut off, as --truncate says.")
         if message.run.trust.why:
             captured = self.look.model is not None and self.look.model.capture == "interface"
-            self.say(message.run.trust.why, severe=captured)
+            if captured:
+                self.say(message.run.trust.why, severe=True)
+            else:
+                self.note(message.run.trust.why)
         self._trouble = ""
         before = self.look
         resumed = before.run is None and self._start.look is not None
@@ -204,6 +200,7 @@ class MainScreen(Looking, Prompting, Copying, Exporting):
     @on(Trouble)
     def _show_trouble(self, message: Trouble) -> None:
         self._trouble = message.sentence
+        self._is_refused = self.session.model is None
         self.say(message.sentence, severe=True)
 
     @on(EngineEnded)
@@ -212,13 +209,16 @@ class MainScreen(Looking, Prompting, Copying, Exporting):
         self.work(None)
 
     def say(self, sentence: str, severe: bool = False) -> None:
-        """A sentence in the corner; longer for what went wrong. Never read as markup."""
-        self.notify(
-            sanitise(sentence),
-            severity="error" if severe else "information",
-            timeout=12 if severe else 5,
-            markup=False,
-        )
+        """A sentence over the keys, at once; longer for what went wrong. Never read as markup."""
+        self._tell(Saying(sanitise(sentence), severe))
+
+    def note(self, sentence: str) -> None:
+        """A sentence that nobody asked for: after what is being said."""
+        self._tell(Saying(sanitise(sentence), can_wait=True))
+
+    def _tell(self, saying: Saying) -> None:
+        for line in self.query(MessageLine):  # none while the screen goes
+            line.show(saying)
 
     # One look, shown everywhere.
 
@@ -228,7 +228,7 @@ class MainScreen(Looking, Prompting, Copying, Exporting):
         self.look = look = look.settle()
         if before.run is not look.run or before.stack != look.stack:
             self.painter.forget()
-        self.query_one(ContentSwitcher).current = look.page
+        self.query_one(Pages).show(look.page)
         for name in PAGES:
             self.set_class(name == look.page, f"-{name}")
         self.query_one(StatusLine).show_look(look)
@@ -238,7 +238,7 @@ class MainScreen(Looking, Prompting, Copying, Exporting):
         self.page.show_values(self.query_one(HeadMap).values)
         self.query_one(PatternPane).show_look(look)
         weight = self.page.weight_at_cursor(look)
-        self.query_one(CursorLine).show_cell(look, weight)
+        self.query_one(CursorLine).show_cell(look, weight, self.page.legend)
         self.query_one(KeyLine).show_page(look.page)
         if before.page != look.page and self.focused is not None and not self.focused.display:
             self.focus_page()
@@ -278,9 +278,14 @@ class MainScreen(Looking, Prompting, Copying, Exporting):
     # Keys.
 
     def action_meaning(self) -> None:
+        from attntui.ui.meanings import meanings
+        from attntui.ui.screens.windows import meaning_window
+
         self.app.push_screen(meaning_window(meanings(self.look)))
 
     async def action_describe(self) -> None:
+        from attntui.ui.screens.windows import pattern_window
+
         pane = self.query_one(PatternPane)
         if pane.values() is None and self.look.run is not None:
             self.post_message(Waiting("measuring the heads"))
@@ -290,6 +295,8 @@ class MainScreen(Looking, Prompting, Copying, Exporting):
         self.app.push_screen(pattern_window(self.look, pane.pattern(), pane.values(), rows))
 
     def action_pick_model(self) -> None:
+        from attntui.ui.screens.model_picker import ModelPicker
+
         recent = [options.model for options in self.memory.models()]
         picker = ModelPicker(self.session.options.model, recent)
         self.app.push_screen(picker, self._model_picked)
@@ -306,9 +313,13 @@ class MainScreen(Looking, Prompting, Copying, Exporting):
         )
 
     def action_help(self) -> None:
+        from attntui.ui.screens.windows import help_window
+
         self.app.push_screen(help_window(self.app.keys))  # type: ignore[attr-defined]
 
     def action_log(self) -> None:
+        from attntui.ui.screens.windows import log_window
+
         self.app.push_screen(log_window(self.session.engine.log))
 
     def action_next_theme(self) -> None:
@@ -319,6 +330,8 @@ class MainScreen(Looking, Prompting, Copying, Exporting):
         if self.session.busy:
             self.workers.cancel_group(self, "session")
             self.say("Cancelled; Enter in the prompt runs it.")
+        elif self.focused is self.page:
+            self.say("Nothing is running. q quits.")
         else:
             self.focus_page()
 

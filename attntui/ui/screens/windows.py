@@ -3,12 +3,14 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
+from rich.table import Column, Table
+from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.style import Style
+from textual.widget import Widget
 from textual.widgets import Static
 
 from attntui.core.protocol import Statistic
@@ -18,7 +20,14 @@ from attntui.ui.keys import PROMPT_KEYS, Key, by_group
 from attntui.ui.measures import MEASURES
 from attntui.ui.state import Look
 
-CLOSE = "Esc closes"
+HEADS = ("", "value", "rows", "a large value: the head …")
+CLOSE = "↑ ↓ scroll · Esc closes"
+SHOWN = (
+    ("•", "Rows are queries: the token that looks. Columns are keys: the tokens looked at."),
+    ("•", "The mouse picks cells, heads and tokens. = explains the numbers."),
+    ("·", "is a space, ⏎ a line end; ⋮ and … stand for the rest of a long token."),
+    ("⟨", "as in ⟨E3 81⟩: bytes of a character that the tokenizer cut in pieces."),
+)
 
 
 class Window(ModalScreen[None]):
@@ -33,12 +42,12 @@ class Window(ModalScreen[None]):
         Binding("tab", "app.focus_next", show=False),
     ]
 
-    def __init__(self, title: str, content: Content, at_end: bool = False) -> None:
+    def __init__(self, title: str, *parts: Widget, at_end: bool = False) -> None:
         super().__init__()
-        self._title, self._content, self._at_end = title, content, at_end
+        self._title, self._parts, self._at_end = title, parts, at_end
 
     def compose(self) -> ComposeResult:
-        page = VerticalScroll(Static(self._content), id="page")
+        page = VerticalScroll(*self._parts, id="page")
         page.border_title = Content(self._title)
         page.border_subtitle = Content(CLOSE)
         yield page
@@ -53,68 +62,70 @@ class Window(ModalScreen[None]):
         self.query_one("#page", VerticalScroll).scroll_relative(y=lines, animate=False)
 
 
+def text(words: str, classes: str = "") -> Static:
+    """Words that are never read as markup; `classes` say how they stand, in app.tcss."""
+    return Static(Content(words), classes=classes)
+
+
+def columns(rows: Iterable[Sequence[str]], *first: Column) -> Static:
+    """Rows of cells, each folded within its own column; the last column has the rest of the width.
+
+    One widget, not one a cell: a window must open at once.
+    """
+    table = Table(*first, Column(ratio=1), box=None, show_header=False, expand=True, pad_edge=False)
+    for row in rows:
+        table.add_row(*map(Text, row))
+    return Static(table, classes="indented")
+
+
 def help_window(table: Sequence[Key]) -> Window:
     """Every key, by group."""
-    lines: list[Content] = []
-    heading, key_style = Style.parse("bold $accent"), Style.parse("bold")
-
-    def row(show: str, description: str) -> Content:
-        return Content.assemble("  ", (f"{show:<10}", key_style), f" {description}")
-
+    parts: list[Widget] = []
     for group, keys in by_group(table).items():
-        lines.append(Content.styled(group, heading))
-        lines += [row(key.show, key.description) for key in keys]
-        if group == "Prompt":
-            lines += [row(show, description) for show, description in PROMPT_KEYS]
-        lines.append(Content(""))
-    lines.append(
-        Content(
-            "The mouse picks cells, heads and tokens. Rows are queries: the token that looks.\n"
-            "Columns are keys: the tokens looked at. = explains the numbers.\n"
-            "· is a space, ⏎ a line end; ⋮ and … stand for the rest of a long token;\n"
-            "⟨E3 81⟩ are bytes of a character that the tokenizer cut in pieces."
-        )
-    )
-    return Window("Help", Content("\n").join(lines))
+        rows = [(key.show, key.description) for key in keys]
+        rows += PROMPT_KEYS if group == "Prompt" else ()
+        parts += [text(group, "heading"), columns(rows, Column(width=12, style="bold"))]
+    return Window("Help", *parts, text("What is shown", "heading"), columns(SHOWN, Column(width=1)))
 
 
 def log_window(lines: Iterable[str]) -> Window:
     """What the engine wrote to its standard error, made safe."""
     safe = [sanitise(line) for line in lines]
-    text = "\n".join(safe) if safe else "The engine has written nothing."
-    return Window("The engine's log", Content(text), at_end=True)
+    words = "\n".join(safe) if safe else "The engine has written nothing."
+    return Window("The engine's log", text(words), at_end=True)
 
 
 def pattern_window(
     look: Look, pattern: Pattern | None, values: Values | None, eligible: Mapping[Statistic, int]
 ) -> Window:
     """What the head mostly does, its statistics, and what attention does not tell."""
-    heading, faint = Style.parse("bold $accent"), Style.parse("$faint")
     basis = "repeated random tokens" if look.basis == "calibration" else "this prompt"
-    lines: list[Content] = []
+    parts: list[Widget] = []
     if pattern is not None and values is not None:
-        lines += [Content.styled(pattern.name, heading), Content(pattern.usually), Content("")]
-        lines.append(Content.styled(f"Its numbers, on {basis} (b changes that)", heading))
-        for name, measure in MEASURES.items():
-            if name == "cell" or name == "pair":
-                continue
-            value = values[name]
-            shown = "–" if value != value else measure.shown(value)  # NaN: no row is eligible
-            rows = f"{eligible.get(name, 0)} rows" if value == value else "no row shows it"
-            line = f"{measure.name:<16} {shown:>12}  {measure.says}"
-            lines.append(Content.assemble(line, (f" · {rows}", faint)))
-        lines.append(Content(""))
-    lines.append(Content.styled("What attention does not tell", heading))
-    lines += [Content(f"• {sentence}") for sentence in NOT_TOLD]
-    return Window(f"Head {look.layer}.{look.head}", Content("\n").join(lines))
+        parts += [text(pattern.name, "heading"), text(pattern.usually, "indented")]
+        parts.append(text(f"Its numbers, on {basis} (b changes that)", "heading"))
+        names = [name for name in MEASURES if name != "cell" and name != "pair"]
+        rows = [_number(name, values, eligible) for name in names]
+        figures = Column(width=11, justify="right"), Column(width=4, justify="right", style="dim")
+        parts.append(columns([HEADS, *rows], Column(width=15), *figures))
+    parts.append(text("What attention does not tell", "heading"))
+    parts.append(columns([("•", each) for each in NOT_TOLD], Column(width=1)))
+    return Window(f"Head {look.layer}.{look.head}", *parts)
+
+
+def _number(
+    name: Statistic, values: Values, eligible: Mapping[Statistic, int]
+) -> tuple[str, str, str, str]:
+    """A statistic's name, the head's value, over how many rows, and what a large value says."""
+    measure, value = MEASURES[name], values[name]
+    shown = measure.shown(value) if value == value else "–"  # NaN: no row is eligible
+    return measure.name, shown, str(eligible.get(name, 0)), measure.says
 
 
 def meaning_window(meanings: Sequence[tuple[str, str, str]]) -> Window:
     """Formula and source of what is shown."""
-    pieces: list[Content] = []
+    parts: list[Widget] = []
     for title, formula, source in meanings:
-        pieces.append(Content.styled(title, Style.parse("bold $accent")))
-        pieces.append(Content(formula))
-        pieces.append(Content.styled(f"Source: {source}", Style.parse("$faint")))
-        pieces.append(Content(""))
-    return Window("What the numbers are", Content("\n").join(pieces[:-1]))
+        parts += [text(title, "heading"), text(formula, "indented")]
+        parts.append(text(f"Source: {source}", "indented faint"))
+    return Window("What the numbers are", *parts)

@@ -18,8 +18,8 @@ from attntui.render.rules import below, upright
 from attntui.render.strips import DIGITS_FROM, cursor_segments, digit_segments, row_segments
 from attntui.ui import captions
 from attntui.ui.messages import CellPicked
-from attntui.ui.state import Look, Unit
-from attntui.ui.widgets.grid_window import PLAIN_ZOOM, ZOOMS, GridWindow, fitting_zoom
+from attntui.ui.state import Legend, Look, Unit
+from attntui.ui.widgets.grid_window import PLAIN, GridWindow, Zoom, fitting_zoom, next_zoom
 from attntui.ui.widgets.page import Page
 from attntui.ui.widgets.waiting import waiting_line
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 LABEL_LEAST, LABEL_LIMIT = 6, 16
 """Columns of a row's label; special tokens are cut to what the others need."""
+LABEL_LINES = ((24, 8), (16, 6), (10, 4), (0, 3))
+"""From which height on a column's label may have so many lines."""
 MARK = "▸"
 UNDERLINED = Style(underline=True, bold=True)
 
@@ -37,7 +39,7 @@ class AttentionGrid(Page):
 
     def __init__(self) -> None:
         super().__init__("grid")
-        self.zoom = PLAIN_ZOOM
+        self.zoom = PLAIN
         self.window: GridWindow | None = None
         self._largest: GridWindow | None = None
         self.waiting = ""
@@ -52,7 +54,7 @@ class AttentionGrid(Page):
         before, self.look = self.look, look
         if before.run is not look.run or (before.stack, before.words) != (look.stack, look.words):
             self.window = None
-            self.fit_zoom(PLAIN_ZOOM)
+            self.zoom = min(self.fitting_zoom(), PLAIN, key=lambda zoom: zoom[1])
             self.lay_out()
         self._update_title()
         if (before.scale, before.threshold) != (look.scale, look.threshold):
@@ -92,7 +94,7 @@ class AttentionGrid(Page):
         window = self.window
         view = self.look.view if window is None else window.request.view
         step = 1 if window is None else window.step
-        self.set_title(captions.view_title(view, step, self.size.width, self.look))
+        self.set_title(captions.view_title(view, step, self.look))
 
     def show_waiting(self, what: str, share: float | None) -> None:
         """What is waited for, in the middle of an empty grid."""
@@ -125,11 +127,15 @@ class AttentionGrid(Page):
 
     @property
     def cell_width(self) -> int:
-        return ZOOMS[self.zoom][0]
+        return self.zoom[0]
 
     @property
     def step(self) -> int:
-        return ZOOMS[self.zoom][1]
+        return self.zoom[1]
+
+    @property
+    def legend(self) -> Legend:
+        return "figures" if self.cell_width >= DIGITS_FROM else "shades"
 
     @property
     def header_height(self) -> int:
@@ -155,9 +161,10 @@ class AttentionGrid(Page):
         self._header = self._column_labels()
         queries, keys = len(self.look.queries), len(self.look.keys)
         across, down = -(-keys // self.step), -(-queries // self.step)
-        self.virtual_size = Size(
-            self.label_width + across * self.cell_width, self.header_height + down
-        )
+        wide = self.label_width + across * self.cell_width
+        if wide >= self.size.width:
+            wide += self.cell_width - 1  # so that the last cell can be scrolled wholly into sight
+        self.virtual_size = Size(wide, self.header_height + down)
         self._scroll_to_cursor()
         # Once more when the scrollbars have come or gone: they take a line and a column.
         self.call_after_refresh(self._scroll_to_cursor)
@@ -165,32 +172,36 @@ class AttentionGrid(Page):
         self._ask()
 
     def _column_labels(self) -> list[list[str]]:
-        most = 8 if self.size.height >= 24 else 6 if self.size.height >= 16 else 4
+        height = self.size.height
+        most = next(lines for least, lines in LABEL_LINES if height >= least)
         texts = [unit.text for unit in self.look.keys]
         ordinary = [unit.text for unit in self.look.keys if not unit.special]
         return column_labels(texts[:: self.step], ordinary, most)
 
     def change_zoom(self, nearer: int) -> bool:
         """Zoom in (1) or out (-1); False where there is no further zoom."""
-        zoom = self.zoom - nearer
+        zoom = next_zoom(self.zoom, nearer)
         longest_side = max(len(self.look.queries), len(self.look.keys))
-        if not 0 <= zoom < len(ZOOMS) or ZOOMS[zoom][1] >= max(2, 2 * longest_side):
+        if zoom is None or zoom[1] >= max(2, 2 * longest_side):
             return False
         self.zoom = zoom
         self.lay_out()
         return True
 
-    def fit_zoom(self, farthest: int = len(ZOOMS) - 1) -> None:
+    def fitting_zoom(self) -> Zoom:
         """The nearest zoom at which the whole prompt is in sight."""
         columns = self.size.width - self.label_width
         lines = self.size.height - self.header_height
-        queries, keys = len(self.look.queries), len(self.look.keys)
-        self.zoom = fitting_zoom(columns, lines, keys, queries, farthest)
+        return fitting_zoom(columns, lines, len(self.look.keys), len(self.look.queries))
 
-    def fit(self) -> None:
+    def fit(self) -> str:
+        before = self.zoom
         self._header = self._column_labels()
-        self.fit_zoom()
+        self.zoom = self.fitting_zoom()
         self.lay_out()
+        if self.zoom != before:
+            return ""
+        return "This is as far as it goes." if self.max_scroll_y else super().fit()
 
     def on_resize(self) -> None:
         self.lay_out()

@@ -1,8 +1,10 @@
 """The lines around the panes: status and trust above, the cell under the cursor and keys below."""
 
 import math
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, cast
 
+from rich.style import Style as RichStyle
 from textual.content import Content
 from textual.geometry import Size
 from textual.style import Style
@@ -14,7 +16,7 @@ from attntui.core.scale import weight_at
 from attntui.core.tokens import sanitise
 from attntui.render.labels import quote
 from attntui.render.names import pair_name
-from attntui.ui.state import PAGES, Look, PageName
+from attntui.ui.state import PAGES, Legend, Look, PageName
 
 if TYPE_CHECKING:
     from attntui.ui.app import AttnApp
@@ -32,8 +34,9 @@ def trust_words(trust: Trust, model: ModelInfo) -> tuple[str, str]:
         if trust.row_sum_error < 1e-4
         else f"rows off 1 by {trust.row_sum_error:.1e}"
     )
-    leak = "" if trust.leak is None else f" · leak {trust.leak:.2g}"
-    return f"{exact} · {rows}{leak}", exact
+    ahead = "no look ahead" if not trust.leak else f"looks ahead by {trust.leak:.2g}"
+    future = "" if trust.leak is None else f" · {ahead}"
+    return f"{exact} · {rows}{future}", exact
 
 
 def short_name(name: str) -> str:
@@ -124,9 +127,11 @@ class CursorLine(Static):
         super().__init__(id="cursor")
         self.look = Look()
         self.weight: float | None = None
+        self.legend: Legend = "shades"
 
-    def show_cell(self, look: Look, weight: float | None) -> None:
-        """`weight` is None while it is asked for; that of the same cell stays."""
+    def show_cell(self, look: Look, weight: float | None, legend: Legend | None = None) -> None:
+        """`weight` is None while it is asked for; that of the same cell stays, and the legend."""
+        self.legend = legend or self.legend
         if weight is None and _is_same_cell(look, self.look):
             weight = self.weight
         self.look, self.weight = look, weight
@@ -151,9 +156,11 @@ class CursorLine(Static):
             "  ",
             (weight, Style.parse("bold $accent")),
         )
-        legend = self._legend()
-        gap = self.size.width - left.cell_length - legend.cell_length
-        return left + Content(" " * gap) + legend if gap > 1 else left
+        room = self.size.width - left.cell_length - 2
+        for legend in self._legends():
+            if legend.cell_length <= room:
+                return left + Content(" " * (room + 2 - legend.cell_length)) + legend
+        return left
 
     def _hidden(self, look: Look) -> str:
         """Why the cell shows no weight, and the key that shows it."""
@@ -165,19 +172,33 @@ class CursorLine(Static):
                 return f"not {pair_name(look.between)}: p shows it"
         return "hidden: t shows it"
 
-    def _legend(self) -> Content:
-        """The ramp between the weights that its ends stand for."""
-        palette = cast("AttnApp", self.app).palette
-        scale = self.look.scale
-        cells = [
-            (palette.glyphs[level], Style.from_rich_style(palette.styles[level]))
-            for level in range(palette.count)
-        ]
-        high = weight_at(1.0, scale)
-        middle = weight_at(0.5, scale)
-        note = "row's largest" if high is None else f"{high:g}"
-        half = "" if middle is None or scale == "linear" else f"  middle {middle:.2g}"
-        return Content.assemble((f"{scale} 0 ", Style.parse("$faint")), *cells, f" {note}{half}")
+    def _legends(self) -> Iterator[Content]:
+        """What is drawn, and the ramp between what its ends stand for; in ever shorter words."""
+        app, scale, faint = cast("AttnApp", self.app), self.look.scale, Style.parse("$faint")
+        palette = app.palette
+        if self.legend == "signed":
+            signed = palette.diverging
+            ramp = _ramp(signed.glyphs, signed.styles)
+            name = "linear" if scale == "row" else scale  # each row is to its largest anyway
+            yield Content.assemble((f"{name} scale - ", faint), *ramp, " + each row's largest")
+            yield Content.assemble("- ", *ramp, " +")
+            return
+        ramp = _ramp(palette.glyphs, palette.styles)
+        high, middle = weight_at(1.0, scale), weight_at(0.5, scale)
+        end = " each row's largest" if high is None else f" {high:g}"
+        half = "" if middle is None or scale == "linear" else f" · middle {middle:.2g}"
+        if self.legend == "figures":
+            words = ("figures: weights · ", faint), ("shades: ", faint), (f"{scale} 0 ", faint)
+            yield Content.assemble(*words, *ramp, end, half)
+        yield Content.assemble((f"{scale} scale 0 ", faint), *ramp, end, half)
+        yield Content.assemble("0 ", *ramp, " row's largest" if high is None else end)
+
+
+def _ramp(glyphs: Sequence[str], styles: Sequence[RichStyle]) -> list[tuple[str, Style]]:
+    """A cell of each level, from the lowest to the highest."""
+    return [
+        (glyph, Style.from_rich_style(style)) for glyph, style in zip(glyphs, styles, strict=True)
+    ]
 
 
 class KeyLine(Static):

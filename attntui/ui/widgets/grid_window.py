@@ -12,22 +12,31 @@ from attntui.ui.state import Look
 if TYPE_CHECKING:
     import numpy as np
 
-ZOOMS: tuple[tuple[int, int], ...] = (
-    (6, 1),
-    (4, 1),
-    (2, 1),
-    *((2, 2**power) for power in range(1, 18)),
-)
-"""(columns of a cell, weights along its side), from near to far."""
-PLAIN_ZOOM = 2
+Zoom = tuple[int, int]
+"""Columns of a cell, and weights along its side."""
+PLAIN: Zoom = (2, 1)
+NEAR: tuple[Zoom, ...] = ((6, 1), (4, 1), PLAIN)
+"""Cells of one weight, the nearest first."""
+ZOOMS = (*NEAR, *((2, 2**power) for power in range(1, 18)))
+"""What zooming goes through, from near to far."""
 
 
-def fitting_zoom(columns: int, lines: int, keys: int, queries: int, farthest: int) -> int:
-    """The nearest zoom, up to `farthest`, at which everything is on screen, else `farthest`."""
-    for zoom, (width, step) in enumerate(ZOOMS[:farthest]):
-        if -(-keys // step) * width <= columns and -(-queries // step) <= lines:
-            return zoom
-    return farthest
+def next_zoom(zoom: Zoom, nearer: int) -> Zoom | None:
+    """The next of the zooms in (1) or out (-1); None where there is none."""
+    width, step = zoom
+    if nearer > 0:
+        near = [each for each in ZOOMS if (each[1], -each[0]) < (step, -width)]
+        return near[-1] if near else None
+    return next((each for each in ZOOMS if (each[1], -each[0]) > (step, -width)), None)
+
+
+def fitting_zoom(columns: int, lines: int, keys: int, queries: int) -> Zoom:
+    """The nearest zoom at which everything is on screen, whatever it takes a cell to pool."""
+    for width, _ in NEAR:
+        if keys * width <= columns and queries <= lines:
+            return width, 1
+    width, _ = PLAIN
+    return width, max(-(-keys // max(1, columns // width)), -(-queries // max(1, lines)))
 
 
 @dataclass(frozen=True)

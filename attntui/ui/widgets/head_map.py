@@ -13,10 +13,11 @@ from textual.strip import Strip
 
 from attntui.core.protocol import STATISTICS
 from attntui.core.scale import Scale, brightness, levels
-from attntui.render.strips import cursor_segments, row_segments
-from attntui.ui.measures import UNMEASURED, Measure, measure_of
+from attntui.render.strips import chosen_segments, cursor_segments, row_segments
+from attntui.ui.measures import UNMEASURED, Measure, is_on_random, measure_of, why_blank
 from attntui.ui.messages import HeadPicked
 from attntui.ui.state import Look
+from attntui.ui.widgets.head_facts import FACTS, facts
 from attntui.ui.widgets.pane import Pane
 
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 NUMBER = 4
 """Columns of the layer numbers."""
 MIN_WIDTH, MAX_WIDTH = 24, 42
-FACTS = 4
-"""Lines under the map."""
 EDGES = 3
 """Columns of padding and scrollbar."""
 
@@ -65,7 +64,8 @@ class HeadValues(Pane):
         if before.stacks is not look.stacks or before.stack != look.stack:
             self.lay_out()
         place = (look.run, look.stacks, look.stack, look.layer, look.head)
-        shown = (*place, look.map, look.between, look.basis, look.lens, look.scale, look.chosen)
+        how = (look.map, look.between, look.basis, look.scale)
+        shown = (*place, *how, look.lens, look.shows_head, look.chosen)
         if shown != self._shown:
             self._shown = shown
             self._update_levels()
@@ -108,8 +108,9 @@ class HeadValues(Pane):
     @property
     def title(self) -> str:
         """What is shown, and on what it was measured."""
-        random = self.look.map not in UNMEASURED and self.look.basis == "calibration"
-        return f"{self.measure.name} · random" if random else f"Heads · {self.measure.name}"
+        if is_on_random(self.look):
+            return f"{self.measure.name} · random"
+        return f"Heads · {self.measure.name}"
 
     @property
     def _shape(self) -> tuple[int, int]:
@@ -161,15 +162,22 @@ class HeadValues(Pane):
         return -layer, -head, value
 
     def cells(self, layer: int, width: int) -> list[Segment]:
-        """The heads of a layer; the chosen one in brackets."""
-        row, at = self._levels[layer], self.look.head
-        if layer != self.look.layer or self.look.lens != "head" or at >= len(row):
-            return row_segments(row, self.palette, width)
-        return [
-            *row_segments(row[:at], self.palette, width),
-            *cursor_segments(row[at], 0.0, self.palette, width),
-            *row_segments(row[at + 1 :], self.palette, width),
-        ]
+        """The heads of a layer; the one at the cursor in brackets, chosen ones with a plus."""
+        row, palette = self._levels[layer], self.palette
+        cursor = self.look.head if layer == self.look.layer and self.look.shows_head else None
+        chosen = {head for each, head in self.look.chosen if each == layer}
+        segments: list[Segment] = []
+        after = 0
+        for head in sorted(chosen if cursor is None else chosen | {cursor}):
+            if head >= len(row):
+                break
+            segments += row_segments(row[after:head], palette, width)
+            if head in chosen:
+                segments += chosen_segments(row[head], head == cursor, palette, width)
+            else:
+                segments += cursor_segments(row[head], 0.0, palette, width)
+            after = head + 1
+        return [*segments, *row_segments(row[after:], palette, width)]
 
 
 class HeadMap(HeadValues):
@@ -208,7 +216,8 @@ class HeadMap(HeadValues):
             return self._numbers(heads)
         layer = y - 1 + self.scroll_offset.y
         if layer >= layers:
-            return self.strip_of(self._fact(layer - layers))
+            lines, at = facts(self, self.size.width), layer - layers
+            return self.strip_of(lines[at] if at < len(lines) else [])
         is_current = layer == self.look.layer
         style = self.style_of("current" if is_current else "faint")
         cells = self.cells(layer, self.cell_width)
@@ -218,31 +227,10 @@ class HeadMap(HeadValues):
             cells = [Segment(none, self.style_of("faint"))]
         return self.strip_of([Segment(f"{layer:>{NUMBER - 1}} ", style), *cells])
 
-    def _fact(self, line: int) -> list[Segment]:
-        """Under the map: what its shades stand for, the value here, the largest with its place."""
-        here, largest = self.value_here(), self.largest()
-        faint, text = self.style_of("faint"), self.style_of("text")
-        if line == 1 and self.values is not None:
-            ramp = row_segments(range(self.palette.count), self.palette, 1)
-            most = f"{self.measure.bound(len(self.look.keys)):.3g} {self.measure.unit}"
-            return [Segment(" " * (NUMBER - 2) + "0 ", faint), *ramp, Segment(f" {most}", faint)]
-        if line == 2 and here is not None and self.look.lens == "head":
-            name = f"{self.look.layer}.{self.look.head}"
-            return [Segment(f"{name:<6}", text), Segment(self.measure.shown(here), text)]
-        if line == 3 and largest is not None:
-            layer, head, value = largest
-            name = f"{layer}.{head}"
-            return [
-                Segment(f"{name:<6}", text),
-                Segment(self.measure.shown(value), text),
-                Segment(" largest", faint),
-            ]
-        return []
-
     def _numbers(self, heads: int) -> Strip:
         segments = [Segment(" " * NUMBER, self.style_of("text"))]
         for head in range(heads):
-            is_current = head == self.look.head and self.look.lens == "head"
+            is_current = head == self.look.head and self.look.shows_head
             # Numbers of two digits touch, so every other one is brighter.
             plain = "text" if head >= 10 and head % 2 else "faint"
             style = self.style_of("current" if is_current else plain)
@@ -267,16 +255,17 @@ class HeadBar(HeadValues):
     def _parts(self) -> list[tuple[str, str, tuple[int, int] | None]]:
         """Text, style and, where a click does something, (layers, heads) to move by."""
         layer, head = str(self.look.layer), str(self.look.head)
-        if self.look.lens in {"mean", "all"}:
-            head = "mean"
+        is_of_layer = self.look.shows_head or self.look.lens == "mean"
+        if not self.look.shows_head:
+            head = "rollout" if self.look.lens == "rollout" else "mean"
         return [
             ("Layer ", "text", None),
             ("‹", "strong", (-1, 0)),
-            (layer if self.look.lens in {"head", "mean"} else "all", "current", None),
+            (layer if is_of_layer else "all", "current", None),
             ("›", "strong", (1, 0)),
             ("  Head ", "text", None),
             ("‹", "strong", (0, -1)),
-            (head if self.look.lens != "rollout" else "rollout", "current", None),
+            (head, "current", None),
             ("›", "strong", (0, 1)),
             ("  ", "text", None),
         ]
@@ -292,6 +281,10 @@ class HeadBar(HeadValues):
         if largest is not None:
             layer, head, value = largest
             notes.append(f" · largest {layer}.{head} {self.measure.shown(value)}")
+        elif self.values is not None:
+            notes = [f"  {title}: {why_blank(self.look)}"]
+        if self.look.chosen:
+            notes.append(f" · + {len(self.look.chosen)} chosen")
         room = self.size.width - Strip([*segments, *cells]).cell_length
         while notes and len("".join(notes)) > room:
             notes.pop()  # a number cut short would read as another number

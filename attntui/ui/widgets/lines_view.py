@@ -100,10 +100,13 @@ class LinesView(Page):
         self.lay_out()
         self.ask()
 
-    def fit(self) -> None:
+    def fit(self) -> str:
         """Bring the columns level again."""
+        before = self.left, self.right
         self.lay_out()
         self.ask()
+        is_moved = before != (self.left, self.right)
+        return "" if is_moved else "The query is in sight, and both columns are level."
 
     def change_zoom(self, nearer: int) -> bool:
         """Near are the lines of one token, far are those of all."""
@@ -172,8 +175,7 @@ class LinesView(Page):
         if self.views:
             count = len(set(self.queries) & set(self.left.tokens))
             is_all = self.is_all and set(self.left.seen) <= set(self.queries)
-            width = self.size.width
-            self.set_title(captions.lines_title(self.look, self.views, count, is_all, width))
+            self.set_title(captions.lines_title(self.look, self.views, count, is_all))
 
     def notify_style_update(self) -> None:
         self._strips = []  # made anew when painted: the styles of its parts are not there yet

@@ -9,7 +9,7 @@ from textual.geometry import Size
 
 from attntui.core.protocol import GetMaps, Reply, Request
 from attntui.ui import captions
-from attntui.ui.measures import UNMEASURED, measure_of
+from attntui.ui.measures import is_on_random, measure_of
 from attntui.ui.state import Look
 from attntui.ui.widgets.map_sheet import HeadName, Matrix, Sheet, Zoom, next_side
 from attntui.ui.widgets.sheet_page import SheetPage
@@ -76,8 +76,8 @@ class MapsPage(SheetPage):
 
     def measured(self) -> str:
         """The measure that captions tell."""
-        random = self.look.map not in UNMEASURED and self.look.basis == "calibration"
-        return measure_of(self.look).name + (" on random tokens" if random else "")
+        where = " on random tokens" if is_on_random(self.look) else ""
+        return measure_of(self.look).name + where
 
     def order(self) -> str:
         """The order of maps that flow."""
@@ -129,7 +129,7 @@ class MapsPage(SheetPage):
     def _update_title(self) -> None:
         if self.sheet is not None:
             (name, *notes), grain = self.subject(), self.sheet.grain
-            title = captions.maps_title(name, tuple(notes), grain, self.size.width, self.look)
+            title = captions.maps_title(name, tuple(notes), grain, self.look)
             self.set_title(title)
 
     def on_resize(self) -> None:
@@ -146,9 +146,9 @@ class MapsPage(SheetPage):
         self.lay_out()
         return True
 
-    def fit(self) -> None:
+    def fit(self) -> str:
         self.zoom = "whole"
-        self.lay_out()
+        return "" if self.lay_out() else super().fit()
 
     # Which maps are needed.
 

@@ -84,15 +84,11 @@ def columns(line: Line) -> int:
     return sum(cell_len(segment.text) for segment in line)
 
 
-def legend(parts: ScoreParts, key: int, canvas: Canvas) -> list[Line]:
-    """The ramp, and the largest of each row, which has the full shade."""
+def largest_of(parts: ScoreParts, key: int, canvas: Canvas) -> Line:
+    """What the end of the ramp stands for in each row."""
     rows = {"q": parts.query, "k": parts.key(key), "q × k": parts.products(key)}
     largest = ", ".join(f"{name} {float(abs(row).max()):.3g}" for name, row in rows.items())
-    reach = canvas.diverging.reach
-    ramp = signed_segments(range(-reach, reach + 1), canvas.diverging, 1)
-    faint = canvas.pen("faint")
-    scale = [Segment("- ", faint), *ramp, Segment(" +   ", faint)]
-    return folded([scale, [Segment(f"largest {largest}", faint)]], canvas.width)
+    return [Segment(f"largest: {largest}", canvas.pen("faint"))]
 
 
 def dimension_lines(

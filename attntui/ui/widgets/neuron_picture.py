@@ -16,7 +16,7 @@ from attntui.ui.widgets.neuron_lines import (
     folded,
     key_lines,
     largest_lines,
-    legend,
+    largest_of,
     sum_lines,
 )
 from attntui.ui.widgets.score_parts import ScoreParts
@@ -54,11 +54,11 @@ def draw(parts: ScoreParts, key: int, look: Look, by_size: bool, canvas: Canvas)
 
     products = parts.products(key)
     order = np.argsort(-products, kind="stable") if by_size else np.arange(len(products))
-    note = (BY_SIZE if by_size else IN_ORDER)[canvas.width < NOTE_WIDTH]
+    words = (BY_SIZE if by_size else IN_ORDER)[canvas.width < NOTE_WIDTH]
+    note = [Segment(f"{words}   ", canvas.pen("faint"))]
     sums = [*_notes(look, canvas), *sum_lines(parts, key, canvas)]
     dimensions = [
-        *legend(parts, key, canvas),
-        [Segment(note, canvas.pen("faint"))],
+        *folded([note, largest_of(parts, key, canvas)], canvas.width),
         *dimension_lines(parts, key, order, look.scale, canvas),
     ]
     left = canvas.height - len(sums) - len(dimensions)
@@ -74,9 +74,11 @@ def _notes(look: Look, canvas: Canvas) -> list[Line]:
     notes: list[Line] = []
     faint = canvas.pen("faint")
     if look.lens != "head":
-        notes.append([Segment("One head: a mean has no q and k.  ", faint)])
+        notes.append(
+            [Segment("A mean has no query and key of its own: this is one head.  ", faint)]
+        )
     if look.words:
-        notes.append([Segment("Tokens: of each word the last.", faint)])
+        notes.append([Segment("Of each word, its last token.", faint)])
     return folded(notes, canvas.width)
 
 

@@ -12,7 +12,7 @@ from attntui.core.protocol import GetScores, Head, Reading, Reply, Request, Scor
 from attntui.render.names import view_name
 from attntui.ui import captions
 from attntui.ui.messages import CellPicked
-from attntui.ui.state import Look
+from attntui.ui.state import Legend, Look
 from attntui.ui.widgets.neuron_lines import Canvas
 from attntui.ui.widgets.neuron_picture import Picture, draw
 from attntui.ui.widgets.page import Page
@@ -29,6 +29,8 @@ KEYS = 32
 class NeuronView(Page):
     """q · k of the cursor's query and key; of words, of their last tokens."""
 
+    draws_marks = leaves_out = False
+
     def __init__(self) -> None:
         super().__init__("neuron")
         self.parts: ScoreParts | None = None
@@ -36,6 +38,10 @@ class NeuronView(Page):
         """Whether the dimensions are sorted by what they add."""
         self.refusal = ""
         self._picture = Picture()
+
+    @property
+    def legend(self) -> Legend:
+        return "signed"
 
     # What is asked and shown.
 
@@ -96,10 +102,12 @@ class NeuronView(Page):
         key = look.token("keys")
         if not parts.holds(key):
             return self._picture
-        self.set_title(captions.score_title(parts.request, key, self.size.width, look))
         width, height = self.scrollable_content_region.size
         canvas = Canvas(width, height, self.style_of, self.palette.diverging)
-        return draw(parts, key, look, self.by_size, canvas)
+        picture = draw(parts, key, look, self.by_size, canvas)
+        is_cut = len(picture.lines) > height
+        self.set_title(captions.score_title(parts.request, key, look, is_cut))
+        return picture
 
     def on_resize(self) -> None:
         self.lay_out()
@@ -108,10 +116,13 @@ class NeuronView(Page):
         self.lay_out()
         super().notify_style_update()
 
-    def enter(self, look: Look) -> None:
+    def enter(self, look: Look) -> Look | None:
         """Sort the dimensions by what they add, or put them in order."""
+        if self.parts is None:
+            return None
         self.by_size = not self.by_size
         self.lay_out()
+        return look
 
     def turn(self, look: Look, pages: int) -> Look:
         """Through this page, where it is longer than the screen."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from attntui.core.protocol import Reply, Request
 from attntui.ui.messages import RequestsChanged
-from attntui.ui.state import Look
+from attntui.ui.state import Legend, Look
 from attntui.ui.widgets.pane import Pane
 
 if TYPE_CHECKING:
@@ -22,6 +22,11 @@ class Page(Pane):
     `RequestsChanged`. To leave room for keys, a page that needs much asks for one piece at a time.
     """
 
+    draws_marks: ClassVar[bool] = True
+    """Whether marked rows and columns are seen here."""
+    leaves_out: ClassVar[bool] = True
+    """Whether weights below the threshold are left out here."""
+
     def __init__(self, id: str) -> None:  # noqa: A002
         super().__init__(id=id)
         self.look = Look()
@@ -30,6 +35,11 @@ class Page(Pane):
     def step(self) -> int:
         """Positions that a move of one cell goes on by."""
         return 1
+
+    @property
+    def legend(self) -> Legend:
+        """What is drawn."""
+        return "shades"
 
     def show_look(self, look: Look) -> None:
         """Follow the selection; called at every change and when the page comes into sight."""
@@ -77,8 +87,11 @@ class Page(Pane):
         """Zoom in (1) or out (-1); False where there is no further zoom."""
         return False
 
-    def fit(self) -> None:
-        """Bring everything into sight."""
+    def fit(self) -> str:
+        """Bring everything into sight; else say why nothing changes."""
+        if self.max_scroll_y:
+            return "It is longer than this page: PgUp and PgDn go through it."
+        return "All of it is in sight."
 
     def ask(self) -> None:
         """Tell the screen that this page needs something."""

@@ -1,17 +1,24 @@
 """What every pane drawn line by line shares: its palette, its styles, its title."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from rich.segment import Segment
 from rich.style import Style
 from textual.content import Content
+from textual.events import Resize
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from attntui.render.headline import Part, headline
 from attntui.render.palette import Palette
 
 if TYPE_CHECKING:
     from attntui.ui.app import AttnApp
+
+
+EDGES = 2
+"""Columns of the rule beside a title, one on each side."""
 
 
 class Pane(ScrollView, can_focus=True, inherit_bindings=False):
@@ -30,6 +37,7 @@ class Pane(ScrollView, can_focus=True, inherit_bindings=False):
     }
 
     _title = ""
+    _wordings: Sequence[Part] = ()
 
     @property
     def palette(self) -> Palette:
@@ -39,12 +47,21 @@ class Pane(ScrollView, can_focus=True, inherit_bindings=False):
         """A style of the theme: text, faint, current, strong, bar or cursor."""
         return self.get_component_rich_style(f"pane--{name}")
 
-    def set_title(self, title: str) -> None:
-        """A title that was made safe already; never parsed as markup."""
+    def set_title(self, title: str | Sequence[Part]) -> None:
+        """A title that was made safe already; never parsed as markup. Of its parts, the wordings
+        that fit, at every width that the pane gets."""
+        self._wordings = [(title,)] if isinstance(title, str) else list(title)
+        self._fit_title()
+
+    def _fit_title(self) -> None:
+        title = headline(self.outer_size.width - EDGES, self._wordings)
         # Textual paints the whole pane anew for a title, for an equal one too.
         if title != self._title:
             self._title = title
             self.border_title = Content(title)
+
+    def _on_resize(self, event: Resize) -> None:
+        self._fit_title()
 
     def strip_of(self, segments: list[Segment]) -> Strip:
         """The segments, filled up with blanks to the width of the pane."""

@@ -45,10 +45,11 @@ class PatternPane(Pane, can_focus=False):
 
     def update(self) -> None:
         """Words anew, and only then a repaint."""
+        where = " · random tokens" if self.look.basis == "calibration" else ""
+        self.set_title(f"Head {self.look.layer}.{self.look.head}{where}")
         lines = self._words()
         if lines != self._lines:
             self._lines = lines
-            self.set_title(f"Head {self.look.layer}.{self.look.head}")
             self.refresh()
 
     def values(self) -> Values | None:

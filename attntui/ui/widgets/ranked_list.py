@@ -10,6 +10,7 @@ from textual.strip import Strip
 
 from attntui.render.labels import fit
 from attntui.render.ranking import Entry, bar, label_room
+from attntui.ui.captions import Title
 from attntui.ui.messages import CellPicked
 from attntui.ui.widgets.pane import Pane
 
@@ -31,7 +32,7 @@ class RankedList(Pane):
         self.note = ""
         self.chosen = 0
 
-    def show_entries(self, title: str, entries: tuple[Entry, ...], note: str = "") -> None:
+    def show_entries(self, title: str | Title, entries: tuple[Entry, ...], note: str = "") -> None:
         """`title`, labels and `note` were made safe already."""
         self.set_title(title)
         self.entries, self.note = entries, note
@@ -42,7 +43,8 @@ class RankedList(Pane):
 
     @property
     def title(self) -> str:
-        return self._title
+        """All of the title, for where there is room."""
+        return " · ".join(part[0] for part in self._wordings)
 
     def clear(self, title: str = "") -> None:
         self.show_entries(title, ())

@@ -32,6 +32,8 @@ SELECTED, CHOSEN = 0, 1
 class SheetPage(Page):
     """Small maps with frames around the selected and the chosen ones."""
 
+    draws_marks = False
+
     def __init__(self, id: str) -> None:  # noqa: A002
         super().__init__(id)
         self.sheet: Sheet | None = None
@@ -149,8 +151,8 @@ class SheetPage(Page):
         return self._go(look, pages * max(1, in_sight), 0)
 
     def enter(self, look: Look) -> Look | None:
-        """Open the head in the grid."""
-        return replace(look, page="grid", lens="head")
+        """Open the head in the grid, or the mean that is looked at."""
+        return replace(look, page="grid")
 
     def on_click(self, event: events.Click) -> None:
         offset, sheet = event.get_content_offset(self), self.painted

@@ -56,14 +56,24 @@ class TextDrawing:
             return self.pen("text")
         if block is self.selecting and unit == self.selected:
             # Without colour, a cursor in colours would be lost.
-            return self.pen("current") + REVERSED if self.palette.has_glyphs else self.pen("cursor")
+            cursor = self.pen("cursor")
+            if self.palette.has_glyphs:
+                cursor = self.pen("current") + REVERSED
+            return cursor + MARKED if self._is_marked(block, unit) else cursor
         is_shaded = block is self.shaded and bool(self.levels)
         style = self._shade(self.levels[unit] if is_shaded else 0, unit in block.signs)
-        gives = self.direction == "attends_to"
-        if unit in (self.look.marked_queries if gives else self.look.marked_keys):
+        if self._is_marked(block, unit):
             return style + MARKED
+        gives = self.direction == "attends_to"
         is_other = is_shaded and unit == (self.look.key if gives else self.look.query)
         return style + UNDERLINED if is_other else style
+
+    def _is_marked(self, block: TextBlock, unit: int) -> bool:
+        """Whether a unit is marked; one text stands for both sides."""
+        rows, columns = self.look.marked_queries, self.look.marked_keys
+        if len(self.layout.blocks) == 1:
+            return unit in rows or unit in columns
+        return unit in (rows if block.axis == "queries" else columns)
 
     def _shade(self, level: int, is_sign: bool) -> Style:
         if level > 0:

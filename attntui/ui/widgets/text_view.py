@@ -80,7 +80,7 @@ class TextView(Page):
         """The title tells of the weights that are painted, while others are on their way."""
         if self.look.run is not None:
             window = self.window.request if self.window else self._wanted(self.look)
-            self.set_title(captions.text_title(window, self.direction, self.size.width, self.look))
+            self.set_title(captions.text_title(window, self.direction, self.look))
 
     def _update_levels(self) -> None:
         window, look = self.window, self.look
@@ -204,7 +204,8 @@ class TextView(Page):
         block = self._layout.block(self.selecting)
         unit, column = self._kept
         column = column if unit == at else block.places[at][1]
-        at = block.vertical(at, down, column)
+        found = block.vertical(at, down, column)
+        at = found if found != at else block.line_end(at, down)  # on the first and the last line
         self._kept = (at, column)
         return self._select(look, at)
 
@@ -219,7 +220,7 @@ class TextView(Page):
     def turn(self, look: Look, pages: int) -> Look:
         return self.move(look, pages * max(1, self.size.height // self.rows - 1), 0)
 
-    def enter(self, look: Look) -> None:
+    def enter(self, look: Look) -> Look:
         """Turn the question round: what the token attends to, what attends to it."""
         self.direction = "attended_by" if self.direction == "attends_to" else "attends_to"
         self.window = self._largest = None
@@ -228,9 +229,10 @@ class TextView(Page):
         self._scroll_to_cursor()
         self.refresh()
         self.ask()
+        return look
 
-    def fit(self) -> None:
-        self._scroll_to_cursor()
+    def fit(self) -> str:
+        return "" if self._scroll_to_cursor() else super().fit()
 
     def on_click(self, event: events.Click) -> None:
         offset = event.get_content_offset(self)

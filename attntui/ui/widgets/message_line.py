@@ -1,0 +1,53 @@
+"""What the program has to say: one sentence at a time, over the keys at the bottom."""
+
+from typing import NamedTuple
+
+from textual.content import Content
+from textual.timer import Timer
+from textual.widgets import Static
+
+SECONDS, SEVERE_SECONDS = 5.0, 12.0
+
+
+class Saying(NamedTuple):
+    """A sentence made safe. One that can wait comes in its turn; others answer a key, at once."""
+
+    sentence: str
+    severe: bool = False
+    can_wait: bool = False
+
+
+class MessageLine(Static):
+    """Shows each sentence for a while. An answer takes the place of the answer before it."""
+
+    def __init__(self) -> None:
+        super().__init__(id="message")
+        self._left: list[Saying] = []
+        self._timer: Timer | None = None
+
+    def show(self, saying: Saying) -> None:
+        """Say a sentence; one that is said already, or waits, is not said twice."""
+        left = [each for each in self._left if each.sentence != saying.sentence]
+        if saying.can_wait:
+            self._say([*left, saying])
+        else:
+            self._say([saying, *(each for each in left if each.severe or each.can_wait)])
+
+    def _say(self, sayings: list[Saying]) -> None:
+        """Show the first, which keeps its time while it stays the first."""
+        before, self._left = self._left[:1], sayings
+        if before == sayings[:1] and self._timer is not None and len(sayings) > 1:
+            return
+        if self._timer is not None:
+            self._timer.stop()
+        self.display = bool(sayings)
+        if sayings:
+            first = sayings[0]
+            self.set_class(first.severe, "-severe")
+            self.update(Content(first.sentence))
+            seconds = SEVERE_SECONDS if first.severe else SECONDS
+            self._timer = self.set_timer(seconds, self.go_on)
+
+    def go_on(self) -> None:
+        """Say what is next; after the last, the keys are in sight again."""
+        self._say(self._left[1:])

@@ -10,9 +10,11 @@ from attntui.core.errors import UserError
 
 
 def find() -> Iterator[Finding]:
+    from attntui.ui.keys import remapped
+
     path = config_path()
     try:
-        read_config()
+        remapped(read_config().keys)
     except UserError as error:
         yield Finding("problem", "config", str(error))
     else:

@@ -94,6 +94,12 @@ class PromptChoice:
         Option(help="Cut a prompt that is too long on this side.", show_default=False),
     ] = None
 
+    @property
+    def is_given(self) -> bool:
+        """Whether the user said what to read."""
+        texts = (self.prompt, self.prompt_file, self.pair, self.decoder_prompt)
+        return any(text is not None for text in texts)
+
     def given(self, model: str) -> PromptInput | None:
         """What the user asked to read, or the bundled model's own prompt; None where neither is."""
         text = read_prompt(self.prompt, self.prompt_file)

@@ -27,9 +27,12 @@ def open_screen(
         _take_keyboard_back()
     _need_terminal()
     from attntui.ui.app import run_screen
+    from attntui.ui.memory import Memory
     from attntui.ui.state import Start
 
-    return run_screen(options, text, Start(attention=attention, **_start(choice)))
+    place = None if prompt.is_given else Memory().place()
+    draft = place.draft if place is not None else None
+    return run_screen(options, text, Start(attention=attention, draft=draft, **_start(choice)))
 
 
 def resume_screen(choice: StartChoice, attention: Stack | None) -> int:
@@ -46,7 +49,7 @@ def resume_screen(choice: StartChoice, attention: Stack | None) -> int:
     place = Memory().place()
     if place is None:
         raise UserError("There is no session to resume: open one with attntui --model MODEL.")
-    start = Start(attention=attention, look=place.look, **_start(choice))
+    start = Start(attention=attention, look=place.look, draft=place.draft, **_start(choice))
     return run_screen(place.options, place.prompt, start)
 
 

@@ -5,11 +5,12 @@ import re
 import sys
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from rich.console import Console
 from textual import constants, events
 from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from attntui.client.engine import Engine
@@ -42,7 +43,9 @@ class AttnApp(App[int]):
     TITLE = "attntui"
     CSS_PATH = "app.tcss"
     ENABLE_COMMAND_PALETTE = True
-    COMMAND_PALETTE_BINDING = "ctrl+p"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+p", "command_palette", show=False, priority=True, id="program.palette")
+    ]
     HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012
         (0, "-slim"),
         (LEAST_WIDTH, "-narrow"),
@@ -73,7 +76,7 @@ class AttnApp(App[int]):
         mode = terminal_mode(start.theme)
         self.theme = (PLAIN if self.plain else DARK if mode == "dark" else LIGHT).name
         self.keys = remapped(start.keys)
-        self._own_keys = start.keys
+        self._own_keys = {key.id: key.keys for key in self.keys if key.id in start.keys}
         self.refusal = ""
         """Why the file could not be opened, in a sentence; empty where it was."""
         self._main = MainScreen(options, prompt, start, engine or Engine())

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 from textual.binding import Binding
 
 from attntui.core.errors import UserError
-from attntui.core.tokens import sanitise
+from attntui.ui.key_names import TWINS, key_names, shown
 
 Group = Literal["View", "Cell", "Head", "Look", "Prompt", "Engine", "Program"]
 
@@ -231,7 +231,7 @@ def bindings() -> list[Binding]:
     return [
         Binding(key.keys, key.action, key.description, show=False, id=key.id)
         for key in KEYS
-        if key.id != "program.palette"  # Textual binds it itself
+        if key.id != "program.palette"  # the app's, open in every window
     ]
 
 
@@ -239,7 +239,7 @@ def remapped(own: Mapping[str, str]) -> tuple[Key, ...]:
     """The table with the user's own keys, given as id → keys with commas between.
 
     Raises:
-        UserError: there is no such id, or two would have the same key.
+        UserError: there is no such id or no such key, or two would have the same key.
     """
     ids = [key.id for key in KEYS]
     for name in own:
@@ -247,21 +247,29 @@ def remapped(own: Mapping[str, str]) -> tuple[Key, ...]:
             near = get_close_matches(name, ids, 1)
             hint = f". Did you mean {near[0]}?" if near else "."
             raise UserError(f"The config file gives a key to {name}, which is nothing{hint}")
-    table = tuple(
-        key._replace(keys=own[key.id], show=sanitise(own[key.id].replace(",", " ")))
-        if key.id in own
-        else key
-        for key in KEYS
-    )
-    owners: dict[str, str] = {}
+    table = tuple(_given(key, own[key.id]) if key.id in own else key for key in KEYS)
+    owners = {"ctrl+q": "program.quit"}  # Textual's own, whatever else quits
     for key in table:
         for each in key.keys.split(","):
             if owners.setdefault(each, key.id) != key.id:
                 raise UserError(
-                    f"The config file gives {each} to {key.id} and {owners[each]} alike: give one"
-                    " of them another key."
+                    f"The config file gives {shown(each)} to {key.id} and {owners[each]} alike:"
+                    " give one of them another key."
                 )
     return table
+
+
+def _given(key: Key, written: str) -> Key:
+    """A line of the table with keys as the user writes them."""
+    try:
+        names = list(dict.fromkeys(key_names(written)))
+    except ValueError as error:
+        raise UserError(
+            f'The config file gives {key.id} the key "{error}", which is none: write it as in'
+            " w, W, ctrl+w, shift+up, pageup, f2, space or ?, and commas between several."
+        ) from error
+    twins = [TWINS[name] for name in names if name in TWINS]
+    return key._replace(keys=",".join(names + twins), show=" ".join(map(shown, names)))
 
 
 def markdown() -> str:

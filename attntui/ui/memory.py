@@ -1,7 +1,8 @@
 """What is kept between sessions: prompts, the place where one left, and the models used last.
 
 Plain files in the platform's state folder, private to the user. A session may end at any moment, by
-a lost connection or a kill, so the place is written while it changes and each file whole.
+a lost connection or a kill, so the place is written while it changes and each file whole. Several
+may be open at once: each has a file of its own for its place, and the one written last counts.
 """
 
 import os
@@ -17,7 +18,7 @@ from platformdirs import user_state_path
 from attntui.core.protocol import ModelOptions, PromptInput
 from attntui.ui.state import Look
 
-PROMPTS, PLACE, MODELS = "prompts.jsonl", "session.json", "models.json"
+PROMPTS, MODELS, PLACES = "prompts.jsonl", "models.json", "session-*.json"
 KEPT_PROMPTS, KEPT_MODELS = 500, 20
 
 Kind = TypeVar("Kind")
@@ -44,13 +45,14 @@ class Memory:
     """The state folder. What cannot be written or read is done without, never in the way."""
 
     folder: Path = field(default_factory=lambda: user_state_path("attntui", appauthor=False))
+    _name: str = field(default_factory=lambda: PLACES.replace("*", secrets.token_hex(4)))
+    """The file of this session's place."""
+    _before: dict[Path, os.stat_result] = field(default_factory=dict)
+    """The places that it takes over from, as they were then."""
 
     def prompts(self) -> list[Past]:
-        """The prompts that ran, the newest last, and one that was left before it could run."""
+        """The prompts that ran or were laid aside, the newest last."""
         found = [past for line in self._lines(PROMPTS) if (past := _decoded(line, Past))]
-        place = self.place()
-        if place is not None and place.draft is not None:
-            found.append(place.draft)
         latest = {past: at for at, past in enumerate(found)}
         return sorted(latest, key=latest.__getitem__)[-KEPT_PROMPTS:]
 
@@ -65,21 +67,37 @@ class Memory:
                 self._write(PROMPTS, b"".join(self._lines(PROMPTS)[-KEPT_PROMPTS:]))
 
     def place(self) -> Place | None:
-        """Where the last session was; None where none is known."""
-        with suppress(OSError):
-            return _decoded((self.folder / PLACE).read_bytes(), Place)
-        return None
+        """The place written last, as every session does when it ends; None where none is known."""
+        return next((place for place in map(_read_place, self._places()) if place), None)
 
-    def keep_draft(self) -> None:
-        """Put what the last session left unrun among the prompts, before this one's place replaces
-        it."""
-        place = self.place()
-        if place is not None and place.draft is not None and place.draft not in self.prompts()[:-1]:
-            self.add_prompt(place.draft)
+    def take_over(self, in_box: Past | None) -> None:
+        """Go on from the sessions before; their places go once this one has its own.
+
+        What they left unrun joins the prompts, except for the one that is in the box again.
+        """
+        self._before = self._places()
+        for place in map(_read_place, reversed(self._before)):
+            if place is not None and place.draft not in {None, in_box}:
+                self.add_prompt(place.draft)
 
     def save_place(self, place: Place) -> None:
         look = replace(place.look, model=None, run=None)
-        self._write(PLACE, msgspec.json.encode(msgspec.structs.replace(place, look=look)))
+        data = msgspec.json.encode(msgspec.structs.replace(place, look=look))
+        if self._write(self._name, data) is None:
+            return
+        for path, found in self._before.items():
+            with suppress(OSError):
+                if path.stat().st_ino == found.st_ino:  # else its session lives
+                    path.unlink()
+        self._before = {}
+
+    def _places(self) -> dict[Path, os.stat_result]:
+        """The files of all sessions, the newest first."""
+        found: dict[Path, os.stat_result] = {}
+        for path in self.folder.glob(PLACES):
+            with suppress(OSError):
+                found[path] = path.stat()
+        return dict(sorted(found.items(), key=lambda each: each[1].st_mtime_ns, reverse=True))
 
     def models(self) -> list[ModelOptions]:
         """The models used last, the newest first."""
@@ -117,6 +135,12 @@ class Memory:
                 partial.unlink(missing_ok=True)
             return None
         return path
+
+
+def _read_place(path: Path) -> Place | None:
+    with suppress(OSError):
+        return _decoded(path.read_bytes(), Place)
+    return None
 
 
 def _private(path: str, flags: int) -> int:

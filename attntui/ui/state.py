@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from attntui.core.pairs import sentence_boundary
 from attntui.core.protocol import (
@@ -26,6 +26,9 @@ from attntui.core.protocol import (
     Word,
 )
 from attntui.core.scale import Scale
+
+if TYPE_CHECKING:
+    from attntui.ui.memory import Past
 
 PageName = Literal["grid", "lines", "text", "layer", "model", "neuron"]
 PAGES: tuple[PageName, ...] = get_args(PageName)
@@ -61,6 +64,8 @@ class Start:
     """A file of attention, opened in place of a model."""
     look: "Look | None" = None
     """Where the last session left, to be resumed."""
+    draft: "Past | None" = None
+    """What it left typed and not run, to be in the box again."""
 
 
 @dataclass(frozen=True)

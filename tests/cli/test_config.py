@@ -6,6 +6,7 @@ import pytest
 
 from attntui.cli.config import Config, defaults, read_config
 from attntui.core.errors import UserError
+from attntui.ui.key_names import key_names, shown
 from attntui.ui.keys import KEYS, remapped
 from tests.cli.conftest import Command
 
@@ -52,8 +53,69 @@ def test_own_keys() -> None:
     assert len(table) == len(KEYS)
     with pytest.raises(UserError, match=r"Did you mean look\.words\?"):
         remapped({"look.word": "W"})
-    with pytest.raises(UserError, match="gives q to"):
-        remapped({"look.words": "q"})
+
+
+@pytest.mark.parametrize(
+    ("written", "keys", "show"),
+    [
+        ("Ctrl+W", "ctrl+w", "Ctrl+W"),
+        ("^w", "ctrl+w", "Ctrl+W"),
+        ("Control-w", "ctrl+w", "Ctrl+W"),
+        ("W, Alt + Shift + Up", "W,alt+shift+up", "W Alt+⇧↑"),
+        ("Shift+w,W", "W", "W"),
+        ("ctrl++", "ctrl+plus", "Ctrl++"),
+        ("; , semicolon", "semicolon", ";"),
+        (",", "comma", ","),
+        ("F5", "f5", "F5"),
+        ("Ctrl+PgUp", "ctrl+pageup", "Ctrl+PgUp"),
+        ("é", "é", "é"),
+        ("ctrl+space", "ctrl+space,ctrl+@", "Ctrl+Space"),
+    ],
+)
+def test_a_key_is_found_however_it_is_written(written: str, keys: str, show: str) -> None:
+    table = {key.id: key for key in remapped({"look.words": written})}
+    assert (table["look.words"].keys, table["look.words"].show) == (keys, show)
+
+
+@pytest.mark.parametrize(
+    ("written", "owner"),
+    [
+        ("q", "program.quit"),
+        ("Ctrl+Q", "program.quit"),
+        ("space bar", "cell.mark_query"),
+        (" ", "cell.mark_query"),
+        ("+", "head.choose"),
+        ("plus", "head.choose"),
+        ("Shift+Up", "head.up"),
+        ("?", "program.help"),
+        ("Page Up", "cell.page_up"),
+        ("Esc", "program.leave"),
+        ("Shift+n", "cell.previous"),
+        ("less than sign", "look.threshold_down"),
+        ("^i", "program.next"),
+    ],
+)
+def test_a_key_that_is_taken_is_refused_however_it_is_written(written: str, owner: str) -> None:
+    with pytest.raises(UserError, match=rf"to (look\.words and {owner}|{owner} and look\.words) "):
+        remapped({"look.words": written})
+
+
+def test_ctrl_q_always_quits() -> None:
+    with pytest.raises(UserError, match=r"gives Ctrl\+Q to look\.words and program\.quit"):
+        remapped({"program.quit": "x", "look.words": "ctrl+q"})
+
+
+@pytest.mark.parametrize("written", ["", "spacebra", "ctrl", "ctrl+", "W,", "shift+/", "f25", "\a"])
+def test_what_is_no_key_is_refused(written: str) -> None:
+    with pytest.raises(UserError, match=r"gives look\.words the key .* which is none: write it"):
+        remapped({"look.words": written})
+
+
+def test_the_table_is_written_as_textual_names_keys() -> None:
+    for key in KEYS:
+        for name in key.keys.split(","):
+            assert [*key_names(name)] == [name]
+        assert shown(key.keys.split(",")[0]) == key.show.split()[0]
 
 
 def test_commands_obey_it(attntui: Command, environment: dict[str, str], tmp_path: Path) -> None:
@@ -63,6 +125,9 @@ def test_commands_obey_it(attntui: Command, environment: dict[str, str], tmp_pat
     home = {"XDG_CONFIG_HOME": str(tmp_path / "config")}
     result = attntui("export", "-p", "a", "-o", "a.csv", **home)
     assert result.returncode == 2 and "no/such-model" in result.stderr
+    (folder / "config.toml").write_text('[keys]\n"look.words" = "spacebra"')
+    result = attntui("doctor", **home)
+    assert result.returncode == 2 and 'the key "spacebra", which is none' in result.stdout
     (folder / "config.toml").write_text("nonsense")
     result = attntui("export", "-p", "a", "-o", "a.csv", **home)
     assert result.returncode == 2 and "config.toml is not understood" in result.stderr

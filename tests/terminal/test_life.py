@@ -129,3 +129,27 @@ def test_an_engine_killed_in_a_forward_runs_the_same_prompt_again_and_another_af
     screen.send("q")
     assert screen.wait() == 0
     assert not runs(engine)
+
+
+def test_what_was_typed_before_the_line_was_lost_is_in_the_box_again(
+    open_terminal: Opener, quick: Path
+) -> None:
+    first = open_terminal("-m", str(quick), "-p", PROMPT)
+    first.until("exact")
+    first.send("i , and Mary")
+    first.until("not run yet")
+    first.hang_up()
+    first.process.wait(10)
+    for arguments in (("--resume",), ("-m", str(quick))):
+        again = open_terminal(*arguments)
+        again.until(f"{PROMPT} , and Mary")
+        again.until("not run yet")
+        again.until("9 tokens" if arguments == ("--resume",) else "exact")
+        assert f"{PROMPT} , and Mary" in again.text
+        again.send("q")
+        assert again.wait() == 0
+    other = open_terminal("-m", str(quick), "-p", "went home")
+    other.until("exact")
+    assert "Mary" not in other.text
+    other.send("i\x1b[A")
+    other.until(f"{PROMPT} , and Mary")

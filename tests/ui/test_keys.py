@@ -6,6 +6,7 @@ from pathlib import Path
 from textual.widgets import Input
 
 from attntui.ui.keys import KEYS, markdown
+from attntui.ui.state import Start
 from attntui.ui.widgets.attention_grid import AttentionGrid
 from attntui.ui.widgets.head_map import HeadMap
 from attntui.ui.widgets.prompt_box import PromptBox
@@ -145,6 +146,31 @@ async def test_theme_scale_and_windows(open_app: Opener) -> None:
         await screen.press("ctrl+p")
         await screen.press(*"rollout", "enter")
         await screen.until(lambda: screen.main.look.lens == "rollout")
+
+
+async def test_own_keys_work_and_the_old_ones_are_free(open_app: Opener) -> None:
+    own = {
+        "look.words": "Ctrl+W, z",
+        "look.zoom_in": "w",
+        "program.palette": "F2",
+        "look.scale": "space bar",
+        "cell.mark_query": "+",
+        "head.choose": "^p",
+    }
+    async with open_app(start=Start(keys=own)) as screen:
+        main = screen.main
+        for key in ("ctrl+w", "z"):
+            before = main.look.words
+            await screen.press(key)
+            assert main.look.words != before
+        grid = main.query_one(AttentionGrid)
+        zoom = grid.zoom
+        await screen.press("w", "space", "plus", "ctrl+p")
+        assert grid.zoom != zoom and main.look.scale == "sqrt"
+        assert main.look.marked_queries == {main.look.query}
+        assert main.look.chosen == ((main.look.layer, main.look.head),)
+        await screen.press("f2")
+        assert screen.app.screen is not main
 
 
 def test_ids_and_keys_are_unique() -> None:

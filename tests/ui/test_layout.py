@@ -114,7 +114,7 @@ async def test_two_sentences_leave_room_for_the_grid(open_app: Opener) -> None:
         await screen.press("I", "x")
         assert "─Second sentence─" in screen.text
         await screen.press("escape")
-        assert "edited, Enter runs it" in screen.text
+        assert "not run yet, Enter runs it" in screen.text
         await screen.press("6")
         assert screen.main.page.max_scroll_y == 0 and "keys: score" in screen.text
         assert "each row's largest" in screen.lines[-2]
@@ -159,6 +159,7 @@ async def test_what_is_hidden_is_told_where_readings_pile_up(
         await screen.press("t", "t", "w", "greater_than_sign")
         for page in "123456":
             await screen.press(page)
-            titles = [each.border_title or "" for each in screen.main.query(Pane) if each.display]
+            titles = [each._title for each in screen.main.query(Pane) if each.region]
+            assert all(title in screen.text for title in titles)
             assert not [title for title in titles if "…" in title.removesuffix(" · …")]
-            assert page == "6" or "hidden, rows" in str(screen.main.page.border_title)
+            assert page == "6" or "hidden, rows" in screen.main.page._title

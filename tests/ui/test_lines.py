@@ -95,7 +95,7 @@ async def test_lines_and_figures_are_eager_attention(open_app: Opener, model: st
             most = level(row.max(), view)
             assert shown.first(query) == (ramp[most] if most else None)
         await screen.press("Z")
-        assert "All of it is in sight" in screen.text
+        assert "as far as it goes" in screen.text
 
         await screen.press("z", "m")
         mean = weights[LAYER].mean(0)[main.look.query]

@@ -11,7 +11,9 @@ async def test_a_key_pressed_again_says_it_once(open_app: Opener) -> None:
         assert screen.text.count("Nothing is marked") == 1
         await screen.press("less_than_sign")
         assert "Everything is drawn." in screen.lines[-1]
-        assert "Nothing is marked" not in screen.text
+        screen.main.query_one(MessageLine).go_on()
+        await screen.settled()
+        assert "? help" in screen.lines[-1]
 
 
 async def test_sentences_come_in_turn_and_go(open_app: Opener) -> None:

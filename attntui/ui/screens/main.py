@@ -94,8 +94,7 @@ class MainScreen(Looking, Prompting, Copying, Exporting):
         yield TooSmall()
 
     def on_mount(self) -> None:
-        self.memory.keep_draft()
-        self.box.past = self.memory.prompts()
+        self.open_memory(self._start.draft)
         self.fill_boxes()
         self.call_after_refresh(self._begin)
 

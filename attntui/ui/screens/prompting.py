@@ -6,7 +6,7 @@ from textual import on
 from textual.screen import Screen
 from textual.timer import Timer
 
-from attntui.core.protocol import RunInfo, Token
+from attntui.core.protocol import PromptInput, RunInfo, Token
 from attntui.ui.memory import Memory, Past, Place, past_of
 from attntui.ui.messages import PromptEdited, PromptLeft, PromptSubmitted, Refused, SecondWanted
 from attntui.ui.session import Session
@@ -25,8 +25,12 @@ class Prompting(Screen[None]):
     session: Session
     memory: Memory
     _saving: Timer | None = None
+    _found: Past | None = None
+    """What the last session left unrun, back in the box."""
     _draft: Past | None = None
     """What was typed and has not run, kept beside the box: on leaving, the box goes first."""
+    _ran: PromptInput | None = None
+    """The prompt of the picture."""
 
     def say(self, sentence: str, severe: bool = False) -> None:
         """Tell the user."""
@@ -44,6 +48,13 @@ class Prompting(Screen[None]):
     def box(self) -> PromptBox:
         return self.query_one(PromptBox)
 
+    def open_memory(self, draft: Past | None) -> None:
+        """Go on from the sessions before; what the last one left unrun goes into the box, or is
+        among the prompts that up finds."""
+        self.memory.take_over(draft)
+        self.box.open(self.memory.prompts(), draft)
+        self._found = self._draft = draft
+
     def fill_boxes(self) -> None:
         """Show the prompt that runs next, where the user has typed nothing yet."""
         prompt = self.session.prompt
@@ -51,15 +62,16 @@ class Prompting(Screen[None]):
         self.query_one(SecondBox).set_title(
             "Decoder's text" if self.session.is_two_sided else "Second sentence"
         )
-        if prompt is not None and not self.box.text:
-            self.box.show_past(past_of(prompt))
+        if prompt is not None:
+            self.box.expect(past_of(prompt))
 
     def prompt_has_run(self, run: RunInfo) -> None:
         """Keep the prompt that gave the present run; of a file show the text."""
         if self.session.file is not None:
             self.box.show_past(Past(*(text_of(side.tokens) for side in run.sides)))
         elif self.session.prompt is not None:
-            past = past_of(self.session.prompt)
+            self._ran = self.session.prompt
+            past = past_of(self._ran)
             self.box.remember(past)
             self.memory.add_prompt(past)
             self._draft = self.box.draft
@@ -72,10 +84,14 @@ class Prompting(Screen[None]):
         self._saving = self.set_timer(SAVE_AFTER, self.save)
 
     def save(self) -> None:
-        """Write where the session is, and what was typed and has not run."""
-        if self.session.prompt is not None and self.look.model is not None:
-            place = Place(self.session.options, self.session.prompt, self.look, self._draft)
-            self.memory.save_place(place)
+        """Write where the session is, and what was typed and has not run.
+
+        A session that came to nothing, as with a misspelt model, leaves the place as it was.
+        """
+        came_to_nothing = self.look.model is None and self._draft in {None, self._found}
+        if self.session.file is None and not came_to_nothing:
+            prompt = self._ran or self.session.prompt
+            self.memory.save_place(Place(self.session.options, prompt, self.look, self._draft))
 
     @on(PromptEdited)
     def _prompt_edited(self) -> None:

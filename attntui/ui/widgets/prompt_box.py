@@ -118,7 +118,8 @@ class PromptBox(TextBox):
         super().__init__("prompt", "Prompt")
         self.past: list[Past] = []
         self._place = 0
-        self._ran: Past | None = None
+        self._pictured: Past | None = None
+        """The prompt of the picture; before the first run, of the picture to come."""
 
     @property
     def second(self) -> SecondBox:
@@ -141,7 +142,20 @@ class PromptBox(TextBox):
     def draft(self) -> Past | None:
         """What was typed and has not run; None where nothing is left to run."""
         typed = self.typed
-        return typed if typed.text and typed != self._ran else None
+        return typed if typed.text and typed != self._pictured and not self.read_only else None
+
+    def open(self, past: list[Past], draft: Past | None) -> None:
+        """Begin with the prompts of sessions before, and with what the last one left unrun."""
+        self.past = past
+        self._place = len(past)
+        if draft is not None:
+            self.show_past(draft)
+
+    def expect(self, past: Past) -> None:
+        """The prompt that runs first; it is shown where nothing else was typed."""
+        self._pictured = self._pictured or past
+        if not self.text:
+            self.show_past(past)
 
     def show_past(self, past: Past) -> None:
         """Show a prompt, both of its texts."""
@@ -149,35 +163,44 @@ class PromptBox(TextBox):
         self.second.give(past.second)
 
     def show_edited(self) -> None:
-        """What is not run yet says so: the picture belongs to the prompt before."""
+        """What is not run yet says so: the picture belongs to another prompt."""
         note = ""
-        if self._ran is not None and self.draft is not None:
-            note = " · edited, Enter runs it"
-        elif self._ran is not None and not self.typed.text:
+        if self.draft is not None:
+            note = " · not run yet, Enter runs it"
+        elif self._pictured is not None and not self.typed.text and not self.read_only:
             note = " · empty, below is still the prompt before"
         self.border_title = Content(self._title + note)
         self.set_class(bool(note), "-edited")
 
     def restore(self) -> bool:
-        """The prompt that ran last in place of an emptied one; False where there is none to put
+        """The prompt of the picture in place of an emptied one; False where there is none to put
         back, or the box is not empty."""
-        if self._ran is None or self.typed.text.strip():
+        if self._pictured is None or self.typed.text.strip():
             return False
-        self.give(self._ran.text)
+        self.give(self._pictured.text)
         return True
 
     def remember(self, past: Past) -> None:
         """Put a prompt that ran at the end of the history."""
-        if past in self.past:
-            self.past.remove(past)
-        self.past.append(past)
-        self._place = len(self.past) - 1
-        self._ran = past
+        self._go_to_end(past)
+        self._pictured = past
         self.show_edited()
 
+    def _go_to_end(self, past: Past) -> None:
+        """Make a prompt the newest of the history; an empty one stands below it."""
+        if past in self.past:
+            self.past.remove(past)
+        self._place = len(self.past)
+        if past.text:
+            self.past.append(past)
+
     def walk(self, step: int) -> bool:
+        if self.read_only:
+            return False
+        if self.typed not in self.past[self._place : self._place + 1]:
+            self._go_to_end(self.typed)  # it was edited, and would be lost
         place = self._place + step
-        if self.read_only or not 0 <= place < len(self.past):
+        if not 0 <= place < len(self.past):
             return False
         self._place = place
         self.show_past(self.past[place])

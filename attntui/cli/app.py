@@ -333,6 +333,14 @@ def models(
 
 
 @app.command()
+def keys() -> int:
+    """List every key of the screen, with the name by which the config file can change it."""
+    from attntui.cli.keys import list_keys
+
+    return list_keys()
+
+
+@app.command()
 def doctor(
     json: Annotated[bool, Option("--json", help="As JSON, for a bug report.")] = False,
 ) -> int:

@@ -1,14 +1,13 @@
 """`attntui models`: what can be opened without a download."""
 
 import json
-import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from attntui.cli.table import aligned
 from attntui.core.amounts import human_bytes
-from attntui.core.tokens import sanitise
 from attntui.demo import MODELS
 
 if TYPE_CHECKING:
@@ -106,24 +105,6 @@ def read_json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
-
-
-def aligned(rows: Sequence[Sequence[str]]) -> str:
-    """Rows as plain columns two spaces apart, each cell made safe."""
-    cells = [[sanitise(cell) for cell in row] for row in rows]
-    widths = [max(map(columns, column)) for column in zip(*cells, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell + " " * (width - columns(cell)) for cell, width in zip(row, widths, strict=True)
-        ).rstrip()
-        for row in cells
-    )
-
-
-def columns(text: str) -> int:
-    """How many columns `text` takes on a terminal: two for each wide character."""
-    wide = sum(unicodedata.east_asian_width(char) in "WF" for char in text)
-    return len(text) + wide - sum(unicodedata.combining(char) > 0 for char in text)
 
 
 def _size(size: int) -> str:

@@ -59,10 +59,8 @@ def maps(
     found = []
     for tile in reader.tiles(0, reader.shape[0], request.row_step, layer.info.heads):
         check_cancel()
-        weights, blank = (
-            reader.heads(layer, *tile).weights,
-            _part(reader.blank_queries, slice(*tile)),
-        )
+        weights = reader.heads(layer, *tile).weights
+        blank = _part(reader.blank_queries, slice(*tile))
         found.append(pool(weights, *steps, request.pooling, blank, reader.blank_keys).cpu())
     pooled: np.ndarray = torch.cat(found, dim=1).numpy()
     return pooled

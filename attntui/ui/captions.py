@@ -38,27 +38,41 @@ def maps_title(name: str, notes: tuple[str, ...], grain: Grain, look: Look) -> T
     """What small maps show, how they are pooled, and notes for which there may be no room."""
     stack = STACKS[look.stack].strip()
     size = f"small maps of {len(look.queries)} × {len(look.keys)} {_units(look)}"
-    title: Title = [(f"{stack} {name}" if stack else name,), *readings(look)]
-    title += _cells(grain.row_step, grain.key_step, look)
+    title: Title = [(f"{stack} {name}" if stack else name,)]
+    if look.lens != "head":
+        opened = whose(look.view)[0]
+        title.append((f"Enter opens: {opened}", f"Enter: {opened}"))
+    title += [*readings(look), *_cells(grain.row_step, grain.key_step, look)]
     return [*title, *((note, "") for note in (*notes, size))]
 
 
 def lines_title(look: Look, views: tuple[View, ...], queries: int, is_all: bool) -> Title:
     """What the lines are of: which heads, and how many queries; and which key draws others."""
-    heads = [f"{view.layer}.{view.head}" for view in views if isinstance(view, Head)]
-    name: Part = (STACKS[views[0].stack] + f"Heads {', '.join(heads)}", f"{len(heads)} heads")
-    if len(views) == 1:
-        name = _named(views[0])
     unit = "word" if look.words else "token"
-    whose: Part = (f"lines of {queries} {unit}s", f"of {queries}")
+    extent: Part = (f"lines of {queries} {unit}s", f"of {queries}")
     if queries == 1:
-        whose = (f"lines of one {unit}", "")
+        extent = (f"lines of one {unit}", "")
     if not queries:
         none = f"no line: the query is not in {look.between[0]}"
-        whose = (f"{none}, ↑ ↓ move there", none, f"no line: ↑ ↓ to {look.between[0]}")
+        extent = (f"{none}, ↑ ↓ move there", none, f"no line: ↑ ↓ to {look.between[0]}")
     if is_all:
-        whose = (f"lines of all {unit}s", "of all")
-    return [name, *readings(look), whose, ("z: of one" if is_all else "Z: of all", "")]
+        extent = (f"lines of all {unit}s", "of all")
+    drawn = _drawn(look, views)
+    return [*drawn, *readings(look), extent, ("z: of one" if is_all else "Z: of all", "")]
+
+
+def _drawn(look: Look, views: tuple[View, ...]) -> Title:
+    """Which heads have lines, and how many of the chosen ones have none."""
+    heads = {(view.layer, view.head) for view in views if isinstance(view, Head)}
+    names = [f"{layer}.{head}" for layer, head in look.chosen if (layer, head) in heads]
+    others = [f"{layer}.{head}" for layer, head in heads - {*look.chosen}]
+    listed = ", ".join(names) + "".join(f" and {name} at the cursor" for name in others)
+    name: Part = (f"{STACKS[views[0].stack]}Heads {listed}", f"{len(views)} heads")
+    title = [_named(views[0]) if len(views) == 1 else name]
+    left = len(look.chosen) - len(names)
+    if left:
+        title.append((f"{left} chosen {'head' if left == 1 else 'heads'} not drawn",))
+    return title
 
 
 def text_title(window: GetWindow, direction: Direction, look: Look) -> Title:
@@ -84,6 +98,14 @@ def score_title(asked: GetScores, key: int, look: Look, is_cut: bool) -> Title:
     short = f"score {quote(query.text)} → {quote(other.text)}"
     title: Title = [_named(Head(asked.stack, asked.layer, asked.head)), (f"the {what}", short)]
     return [*title, ("PgDn: more below", "PgDn")] if is_cut else title
+
+
+def whose(view: View) -> Part:
+    """Whose numbers a list shows beside a page that may show others'; the page names the stack."""
+    name = short_name(view).removeprefix(STACKS[view.stack])
+    if isinstance(view, Head):
+        return name, f"{view.layer}.{view.head}"
+    return (name, "Rollout") if isinstance(view, Rollout) else (name,)
 
 
 def _named(view: View) -> Part:
@@ -115,21 +137,22 @@ def readings(look: Look) -> Title:
     return [*notes, ("words",)] if look.words else notes
 
 
-def attends_title(look: Look, queries: tuple[int, ...], found: Top) -> Title:
+def attends_title(look: Look, view: View, queries: tuple[int, ...], found: Top) -> Title:
     """Whose row is listed, and how much of it the reading hides: never in silence."""
     title: Title = [(f"{len(queries)} marked rows attend to", f"{len(queries)} rows →")]
     if len(queries) == 1:
         place, token = queries[0], quote(look.queries[queries[0]].text)
         title = [(f"{place} {token} attends to", f"{place} {token} →", f"{place} →")]
     share = f"{found.hidden / len(queries):.0%} hidden"
-    return title if look.sinks == "show" else [*title, (share,)]
+    return [*title, *([] if look.sinks == "show" else [(share,)]), whose(view)]
 
 
-def attended_title(look: Look, keys: tuple[int, ...]) -> Title:
+def attended_title(look: Look, view: View, keys: tuple[int, ...]) -> Title:
     if len(keys) > 1:
-        return [(f"{len(keys)} marked columns are attended by", f"→ {len(keys)} columns")]
+        count = len(keys)
+        return [(f"{count} marked columns are attended by", f"→ {count} columns"), whose(view)]
     place, token = keys[0], quote(look.keys[keys[0]].text)
-    return [(f"{place} {token} is attended by", f"→ {place} {token}", f"→ {place}")]
+    return [(f"{place} {token} is attended by", f"→ {place} {token}", f"→ {place}"), whose(view)]
 
 
 def predictions_title(found: Predictions, look: Look) -> Title:

@@ -173,14 +173,16 @@ class Painter:
         if request.reading != self._look.reading:
             return
         entries, note = top_entries(cast(Top, reply), self._look.keys)
-        title = captions.attends_title(self._look, request.positions, cast(Top, reply))
+        title = captions.attends_title(
+            self._look, request.view, request.positions, cast(Top, reply)
+        )
         self._list("attends").show_entries(title, entries, note)
 
     def _paint_attended(self, request: GetTop, reply: Reply, arrays: list[np.ndarray]) -> None:
         if request.reading != self._look.reading:
             return
         entries, note = top_entries(cast(Top, reply), self._look.queries)
-        title = captions.attended_title(self._look, request.positions)
+        title = captions.attended_title(self._look, request.view, request.positions)
         self._list("attended").show_entries(title, entries, note)
 
     def _paint_predictions(self, request: Request, reply: Reply, arrays: list[np.ndarray]) -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 import attntui as package
-from attntui.cli import hub_findings, machine_findings, models, terminal_findings
+from attntui.cli import hub_findings, machine_findings, terminal_findings
 from attntui.cli.progress import ProgressLine, describe
+from attntui.cli.table import aligned, columns
 from attntui.core.amounts import human_bytes
 from attntui.core.protocol import Progress
 
@@ -149,8 +150,8 @@ class TestModels:
         assert len(done.stdout.splitlines()) == 3
 
     def test_columns_line_up_under_wide_names(self) -> None:
-        text = models.aligned([("日本", "x"), ("abcdef", "y"), ("e\u0301", "z")])
-        assert [models.columns(line) for line in text.splitlines()] == [9, 9, 9]
+        text = aligned([("日本", "x"), ("abcdef", "y"), ("e\u0301", "z")])
+        assert [columns(line) for line in text.splitlines()] == [9, 9, 9]
         assert text.splitlines()[0] == "日本    x"
 
 

@@ -133,3 +133,17 @@ def test_commands_obey_it(attntui: Command, environment: dict[str, str], tmp_pat
     assert result.returncode == 2 and "config.toml is not understood" in result.stderr
     result = attntui("doctor", **home)
     assert result.returncode == 2 and "not understood" in result.stdout
+
+
+def test_keys_are_listed_by_the_names_that_the_file_has(
+    config_file: Path, attntui: Command, tmp_path: Path
+) -> None:
+    config_file.write_text('[keys]\n"look.words" = "ctrl+w"\n')
+    done = attntui("keys", XDG_CONFIG_HOME=str(tmp_path))
+    assert (done.returncode, done.stderr) == (0, "")
+    listed = dict(line.split()[:2][::-1] for line in done.stdout.splitlines() if "look.w" in line)
+    assert listed == {"look.words": "Ctrl+W"}
+    assert {key.id for key in KEYS} <= set(done.stdout.split())
+    config_file.write_text('[keys]\n"look.word" = "w"\n')
+    done = attntui("keys", XDG_CONFIG_HOME=str(tmp_path))
+    assert done.returncode == 2 and "Did you mean look.words?" in done.stderr

@@ -58,18 +58,16 @@ def _classifier(tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
     )
 
 
-def _llama(tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
-    return LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=len(tokenizer),
-            hidden_size=32,
-            intermediate_size=64,
-            num_hidden_layers=2,
-            num_attention_heads=4,
-            num_key_value_heads=2,
-            max_position_embeddings=64,
-        )
+def _llama(tokenizer: PreTrainedTokenizerFast, **more: int) -> PreTrainedModel:
+    sizes = dict(
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=64,
     )
+    return LlamaForCausalLM(LlamaConfig(vocab_size=len(tokenizer), **(sizes | more)))
 
 
 def _t5(tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
@@ -145,15 +143,12 @@ def _roberta(tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
 
 def _slow(tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
     """Small to load, and slow on a long prompt: many layers."""
-    return LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=len(tokenizer),
-            hidden_size=32,
-            intermediate_size=32,
-            num_hidden_layers=24,
-            num_attention_heads=4,
-            max_position_embeddings=100_000,
-        )
+    return _llama(
+        tokenizer,
+        intermediate_size=32,
+        num_hidden_layers=24,
+        num_key_value_heads=4,
+        max_position_embeddings=100_000,
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 import pytest
+import pytest_asyncio
 from textual.pilot import Pilot
 
 from attntui.client.engine import Engine
@@ -68,6 +69,20 @@ class Screen:
         return "\n".join(self.lines)
 
 
+class KeptEngine(Engine):
+    """The real engine, which outlives a screen: to start one takes longer than most tests.
+
+    What a screen asked is given up by the screen itself; the next one loads its own model.
+    """
+
+    async def stop(self) -> None:
+        if not self.alive:
+            await super().stop()
+
+    async def end(self) -> None:
+        await super().stop()
+
+
 class Opener(Protocol):
     def __call__(
         self,
@@ -86,8 +101,15 @@ def own_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
 
 
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def kept_engine() -> AsyncIterator[KeptEngine]:
+    engine = KeptEngine()
+    yield engine
+    await engine.end()
+
+
 @pytest.fixture
-def open_app() -> Opener:
+def open_app(kept_engine: KeptEngine) -> Opener:
     """Opens the app, and by default waits for its first picture."""
 
     @asynccontextmanager
@@ -100,7 +122,9 @@ def open_app() -> Opener:
         wait: bool = True,
     ) -> AsyncIterator[Screen]:
         given = PromptInput(text=prompt) if isinstance(prompt, str) else prompt
-        app = AttnApp(ModelOptions(model=model), given, start, Engine(FAKE) if fake else Engine())
+        kept_engine.log.clear()
+        engine = Engine(FAKE) if fake else kept_engine
+        app = AttnApp(ModelOptions(model=model), given, start, engine)
         async with app.run_test(size=size, notifications=True) as pilot:
             screen = Screen(app, pilot)
             if wait:

@@ -95,7 +95,7 @@ async def test_lines_and_figures_are_eager_attention(open_app: Opener, model: st
             most = level(row.max(), view)
             assert shown.first(query) == (ramp[most] if most else None)
         await screen.press("Z")
-        assert "All of it is in sight" in screen.text
+        assert "as far as it goes" in screen.text
 
         await screen.press("z", "m")
         mean = weights[LAYER].mean(0)[main.look.query]
@@ -112,7 +112,7 @@ async def test_several_heads_in_a_hue_and_a_column_each_and_marked_queries(
         shown, hues = Lines(view), view.palette.hues
         await screen.press("plus", "left_square_bracket", "plus", "left_curly_bracket")
         heads = [(LAYER, HEAD), (LAYER - 1, HEAD), (LAYER - 1, HEAD - 1)]
-        assert "Heads 2.3, 1.3, 1.2" in screen.text
+        assert "Heads 2.3, 1.3 and 1.2 at the cursor" in screen.text
         assert view.render_line(0).text.split()[-3:] == ["2.3", "1.3", "1.2"]
         rows = np.array([weights[layer, head, main.look.query] for layer, head in heads])
         for key, column in enumerate(rows.T):

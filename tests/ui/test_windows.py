@@ -61,7 +61,7 @@ async def test_cell_row_and_lists_are_copied(open_app: Opener) -> None:
         np.testing.assert_allclose(shares, weights[look.query], atol=2e-6)
         assert (Memory().folder / "copied.txt").read_text() == screen.app.clipboard
         await screen.press("y", "t")
-        assert "attends to\n" in screen.app.clipboard
+        assert screen.app.clipboard.startswith('6 "." attends to · Head 1.2\n')
 
 
 async def test_another_model_keeps_the_prompt(open_app: Opener) -> None:

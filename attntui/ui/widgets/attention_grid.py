@@ -8,7 +8,6 @@ from msgspec.structs import replace
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
-from textual.geometry import Offset, Region, Size
 from textual.strip import Strip
 
 from attntui.core.protocol import GetWindow, Reply, Request
@@ -19,6 +18,7 @@ from attntui.render.strips import DIGITS_FROM, cursor_segments, digit_segments, 
 from attntui.ui import captions
 from attntui.ui.messages import CellPicked
 from attntui.ui.state import Legend, Look, Unit
+from attntui.ui.widgets.grid_frame import GridFrame
 from attntui.ui.widgets.grid_window import PLAIN, GridWindow, Zoom, fitting_zoom, next_zoom
 from attntui.ui.widgets.page import Page
 from attntui.ui.widgets.waiting import waiting_line
@@ -150,21 +150,22 @@ class AttentionGrid(Page):
     def _number_width(self) -> int:
         return len(str(max(len(self.look.queries) - 1, 0)))
 
-    def _body(self) -> Size:
-        """Cells that fit beside the labels."""
-        width, height = self.scrollable_content_region.size
-        columns = max(0, width - self.label_width) // self.cell_width
-        return Size(columns, max(0, height - self.header_height))
+    @property
+    def frame(self) -> GridFrame:
+        return GridFrame(
+            self.scrollable_content_region.size,
+            self.scroll_offset,
+            self.zoom,
+            self.label_width,
+            self.header_height,
+            len(self.look.queries),
+            len(self.look.keys),
+        )
 
     def lay_out(self) -> None:
         """Sizes and column labels anew, after new tokens, a zoom or a resize."""
         self._header = self._column_labels()
-        queries, keys = len(self.look.queries), len(self.look.keys)
-        across, down = -(-keys // self.step), -(-queries // self.step)
-        wide = self.label_width + across * self.cell_width
-        if wide >= self.size.width:
-            wide += self.cell_width - 1  # so that the last cell can be scrolled wholly into sight
-        self.virtual_size = Size(wide, self.header_height + down)
+        self.virtual_size = self.frame.whole()
         self._scroll_to_cursor()
         # Once more when the scrollbars have come or gone: they take a line and a column.
         self.call_after_refresh(self._scroll_to_cursor)
@@ -208,34 +209,18 @@ class AttentionGrid(Page):
 
     # Which weights are needed.
 
-    def visible_ranges(self) -> tuple[tuple[int, int], tuple[int, int]]:
-        """Half-open ranges of positions in sight: queries, keys."""
-        body, step = self._body(), self.step
-        left = self.scroll_offset.x // self.cell_width
-        top = self.scroll_offset.y
-        queries, keys = len(self.look.queries), len(self.look.keys)
-        rows = top * step, min((top + body.height) * step, queries)
-        columns = left * step, min((left + body.width + 1) * step, keys)
-        return (min(rows[0], rows[1]), rows[1]), (min(columns[0], columns[1]), columns[1])
-
     def wanted_window(self, look: Look) -> GetWindow | None:
         """What is in sight, and as much again around it, so that scrolling seldom waits."""
         if look.run is None:
             return None
-        step = self.step
-
-        def widen(span: tuple[int, int], size: int) -> tuple[int, int]:
-            margin = -(-(span[1] - span[0]) // step) * step
-            return max(0, span[0] - margin), min(size, span[1] + margin)
-
-        rows, keys = self.visible_ranges()
-        rows, keys = widen(rows, len(look.queries)), widen(keys, len(look.keys))
+        rows, keys = self.frame.around()
         if rows[0] >= rows[1] or keys[0] >= keys[1]:
             return None
+        step = self.step
         return GetWindow(look.run.run, look.view, rows, keys, step, step, reading=look.reading)
 
     def _ask(self) -> None:
-        rows, keys = self.visible_ranges()
+        rows, keys = self.frame.visible()
         window = self.window
         if self.look.run is not None and not (
             window is not None
@@ -257,43 +242,19 @@ class AttentionGrid(Page):
 
     def _move_cursor(self, before: Look) -> None:
         if not self._scroll_to_cursor():
-            self.refresh(*self._cross(before), *self._cross(self.look))
-
-    def _cross(self, look: Look) -> list[Region]:
-        """What shows a cursor: its cell, its row's label, its column's."""
-        width = self.cell_width
-        x = self.label_width + look.key // self.step * width - self.scroll_offset.x
-        y = self.header_height + look.query // self.step - self.scroll_offset.y
-        return [
-            Region(x, y, width, 1),
-            Region(0, y, self.label_width, 1),
-            Region(x, 0, width, self.header_height),
-        ]
+            frame, look = self.frame, self.look
+            self.refresh(*frame.cross(before.query, before.key), *frame.cross(look.query, look.key))
 
     def _scroll_to_cursor(self) -> bool:
         """Bring the cursor out from under the labels; whether anything moved."""
-        body = self._body()
-        row, column = self.look.query // self.step, self.look.key // self.step
-        top, left = self.scroll_offset.y, self.scroll_offset.x // self.cell_width
-        new_top = min(max(top, row - body.height + 1), row) if body.height else top
-        new_left = min(max(left, column - body.width + 1), column) if body.width else left
-        if (new_top, new_left) == (top, left):
-            return False
-        self.scroll_to(new_left * self.cell_width, new_top, animate=False, force=True)
-        return True
-
-    def _cell_at(self, offset: Offset) -> tuple[int, int] | None:
-        x, y = offset.x - self.label_width, offset.y - self.header_height
-        if x < 0 or y < 0:
-            return None
-        query = (y + self.scroll_offset.y) * self.step
-        key = (x + self.scroll_offset.x) // self.cell_width * self.step
-        inside = query < len(self.look.queries) and key < len(self.look.keys)
-        return (query, key) if inside else None
+        place = self.frame.scroll_to(self.look.query, self.look.key)
+        if place is not None:
+            self.scroll_to(*place, animate=False, force=True)
+        return place is not None
 
     def on_click(self, event: events.Click) -> None:
         offset = event.get_content_offset(self)
-        cell = self._cell_at(offset) if offset is not None else None
+        cell = self.frame.cell_at(offset) if offset is not None else None
         if cell is not None:
             self.post_message(CellPicked(*cell))
 
@@ -310,15 +271,10 @@ class AttentionGrid(Page):
     def _is_marked(self, marks: frozenset[int], cell: int) -> bool:
         return any(cell * self.step <= at < (cell + 1) * self.step for at in marks)
 
-    def _columns_in_sight(self) -> range:
-        first = self.scroll_offset.x // self.cell_width
-        room = -(-max(0, self.size.width - self.label_width) // self.cell_width)
-        return range(first, min(first + room, len(self._header)))
-
     def _header_line(self, y: int) -> Strip:
         plain, current = self.style_of("text"), self.style_of("current")
         segments = [Segment(" " * self.label_width, plain)]
-        for column in self._columns_in_sight():
+        for column in self.frame.columns():
             style = current if column == self.look.key // self.step else plain
             if self._is_marked(self.look.marked_keys, column):
                 style = style + UNDERLINED
@@ -354,12 +310,12 @@ class AttentionGrid(Page):
         ink, at = self.style_of("faint"), boundary // self.step
         if row + 1 == at:
             cells = below(cells, 0, Segment.get_line_length(cells), ink)
-        across = (at - self._columns_in_sight().start) * self.cell_width
+        across = (at - self.frame.columns().start) * self.cell_width
         return upright(cells, across, ink) if across > 0 else cells
 
     def _cells(self, row: int) -> list[Segment]:
         """One row of the body; blank where the weights have not come yet."""
-        columns, window, width = self._columns_in_sight(), self.window, self.cell_width
+        columns, window, width = self.frame.columns(), self.window, self.cell_width
         if window is None or window.step != self.step:
             return []
         down = row - window.request.rows[0] // self.step

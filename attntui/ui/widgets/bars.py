@@ -16,6 +16,7 @@ from attntui.core.scale import weight_at
 from attntui.core.tokens import sanitise
 from attntui.render.labels import quote
 from attntui.render.names import pair_name
+from attntui.ui.captions import whose
 from attntui.ui.state import PAGES, Legend, Look, PageName
 
 if TYPE_CHECKING:
@@ -156,6 +157,8 @@ class CursorLine(Static):
             "  ",
             (weight, Style.parse("bold $accent")),
         )
+        if look.lens != "head":
+            left += Content.styled(f"  {whose(look.view)[0]}", Style.parse("$faint"))
         room = self.size.width - left.cell_length - 2
         for legend in self._legends():
             if legend.cell_length <= room:

@@ -13,18 +13,24 @@ from attntui.core.protocol import (
     GetPredictions,
     GetScores,
     GetShares,
+    GetShifts,
     GetStatistics,
     GetTop,
     GetWindow,
+    Reading,
     Reply,
     Request,
+    Stack,
     Statistics,
 )
 from attntui.engine import predict, windows
 from attntui.engine.calibration import calibrated
+from attntui.engine.comparison import compared
 from attntui.engine.model import LoadedModel, Work
+from attntui.engine.reading import Reader
 from attntui.engine.run import Run
 from attntui.engine.scores import take_apart
+from attntui.engine.shifts import shifts
 from attntui.engine.sweep import effects
 from attntui.engine.tops import tops
 
@@ -34,32 +40,39 @@ Answer = tuple[Reply, list[np.ndarray]]
 NO_MODEL = "This attention was read from a file: there is no model to ask."
 
 
-def answer(loaded: LoadedModel | None, run: Run, request: Request, work: Work) -> Answer:
-    """`loaded` is None where the run was read from a file.
+def answer(
+    loaded: LoadedModel | None, run: Run, request: Request, work: Work, other: Run | None = None
+) -> Answer:
+    """`loaded` is None where the run was read from a file; `other` is a run to compare with.
 
     Raises:
         UserError: the user can mend it.
         Cancelled: the call was given up.
     """
     watch = work.check_cancel, work.progress
+
+    def reader_of(stack: Stack, reading: Reading) -> Reader:
+        reader = run.reader(stack, reading, *watch)
+        return reader if other is None else compared(reader, run, other, stack, reading)
+
     match request:
         case GetWindow(view=view, reading=reading):
-            reader = run.reader(view.stack, reading, *watch)
+            reader = reader_of(view.stack, reading)
             names, arrays = windows.window(reader, request, *watch)
             return Arrays(run.number, names), arrays
         case GetMaps(stack=stack, layer=layer, reading=reading):
-            reader = run.reader(stack, reading, *watch)
+            reader = reader_of(stack, reading)
             found = windows.maps(reader, run.views.layer(stack, layer), request, work.check_cancel)
             return Arrays(run.number, ("maps",)), [found]
         case GetCellMap(stack=stack, query=query, key=key, reading=reading):
-            reader = run.reader(stack, reading, *watch)
+            reader = reader_of(stack, reading)
             found = windows.cell_map(reader, query, key)
             return Arrays(run.number, ("map",)), [found]
         case GetShares(stack=stack, reading=reading):
-            found = windows.shares(run.reader(stack, reading, *watch), work.check_cancel)
+            found = windows.shares(reader_of(stack, reading), work.check_cancel)
             return Arrays(run.number, ("map",)), [found]
         case GetTop(view=view, reading=reading):
-            return tops(run.reader(view.stack, reading, *watch), request, *watch), []
+            return tops(reader_of(view.stack, reading), request, *watch), []
         case GetHidden(stack=stack, words=words):
             return run.hidden(stack, words, *watch), []
         case GetEffects():
@@ -69,8 +82,11 @@ def answer(loaded: LoadedModel | None, run: Run, request: Request, work: Work) -
             return _statistics(loaded, run, request, work)
         case GetScores(stack=stack, layer=layer):
             return take_apart(run.views.layer(stack, layer), request)
-        case GetPredictions(position=position, count=count):
-            return predict.predictions(_needed(loaded), run, position, count), []
+        case GetPredictions():
+            return predict.predictions(_needed(loaded), run, request, other), []
+        case GetShifts(stack=stack) if other is not None:
+            found = shifts(run, other, stack, work.check_cancel)
+            return Arrays(run.number, ("map",)), [found]
         case GetLogits(rows=(start, stop)):
             found = predict.logits(_needed(loaded), run, start, stop)
             return Arrays(run.number, ("logits",)), [found]

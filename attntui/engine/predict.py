@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from attntui.core.errors import UserError
-from attntui.core.protocol import Prediction, Predictions
+from attntui.core.protocol import GetPredictions, Prediction, Predictions
 from attntui.core.tokens import sanitise, whole_text
 from attntui.engine.model import LoadedModel
 from attntui.engine.pieces import texts
@@ -15,28 +15,53 @@ from attntui.engine.run import Run
 WHAT = {"next": "next token", "masked": "token in this place", "classes": "class"}
 
 
-def predictions(loaded: LoadedModel, run: Run, position: int, count: int) -> Predictions:
-    """The `count` likeliest outputs at a position (for a decoder: the decoder's).
+def predictions(
+    loaded: LoadedModel, run: Run, request: GetPredictions, before: Run | None = None
+) -> Predictions:
+    """The likeliest outputs at a position (for a decoder: the decoder's), as the request says.
 
     Raises:
         UserError: the model predicts nothing, or there is no such position.
     """
+    row = _row(loaded, run, request.position)
+    assert loaded.predicts is not None
+    what, chances = WHAT[loaded.predicts], torch.softmax(row, dim=-1)
+    if before is None:
+        ids = _likeliest(chances, request.count)
+        columns = [chances[ids].tolist(), row[ids].tolist()]
+        return Predictions(
+            run.number, request.position, what, _entries(loaded, ids.tolist(), columns)
+        )
+    other = _row(loaded, before, request.position_before).to(row.device)
+    if other.shape != row.shape:
+        raise UserError("the two runs predict other kinds of outputs, so they are not compared.")
+    chances_before = torch.softmax(other, dim=-1)
+    ids = _likeliest(torch.maximum(chances, chances_before), request.count)
+    columns = [each[ids].tolist() for each in (chances, row, chances_before, other)]
+    logs = torch.log_softmax(other, dim=-1) - torch.log_softmax(row, dim=-1)
+    divergence = max(0.0, float((chances_before * logs).sum()))
+    entries = _entries(loaded, ids.tolist(), columns)
+    return Predictions(run.number, request.position, what, entries, divergence)
+
+
+def _row(loaded: LoadedModel, run: Run, position: int) -> torch.Tensor:
+    """(outputs) float32 logits at a position."""
     logits = _logits(loaded, run)
     if logits.ndim == 2:
         _check_range(position, position + 1, logits.shape[0])
         logits = logits[position]
-    row = logits.float()
-    largest = torch.topk(row, min(max(count, 0), row.shape[0]))
-    chances = torch.softmax(row, dim=-1)[largest.indices]
-    ids = largest.indices.tolist()
-    entries = tuple(
-        Prediction(text, token, chance, logit)
-        for text, token, chance, logit in zip(
-            _names(loaded, ids), ids, chances.tolist(), largest.values.tolist(), strict=True
-        )
-    )
-    assert loaded.predicts is not None
-    return Predictions(run.number, position, WHAT[loaded.predicts], entries)
+    return logits.float()
+
+
+def _likeliest(chances: torch.Tensor, count: int) -> torch.Tensor:
+    return torch.topk(chances, min(max(count, 0), chances.shape[0])).indices
+
+
+def _entries(
+    loaded: LoadedModel, ids: list[int], columns: list[list[float]]
+) -> tuple[Prediction, ...]:
+    rows = zip(_names(loaded, ids), ids, *columns, strict=True)
+    return tuple(Prediction(*row) for row in rows)
 
 
 def logits(loaded: LoadedModel, run: Run, start: int, stop: int) -> np.ndarray:

@@ -2,11 +2,15 @@
 
 Words come first: the sum over a key's tokens, the mean over a query's (Clark et al. 2019), which
 leaves the sum of a row as it was. Then whole columns hide, and if the rest is to sum to 1 again,
-each row is divided by what it has left. Of two sentences, one's queries and one's keys stay last.
+each row is divided by what it has left. Then another run's weights may be taken away. Of two
+sentences, one's queries and one's keys stay last.
 """
 
-from collections.abc import Iterator
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -15,9 +19,13 @@ from attntui.core.protocol import View
 from attntui.engine.axis import Axis
 from attntui.engine.forward import CheckCancel, Report, never, silent
 from attntui.engine.layers import Layer, tile_rows
+from attntui.engine.matching import UNMATCHED
 from attntui.engine.sentences import Apart
 from attntui.engine.stacks import Tower
 from attntui.engine.views import Views
+
+if TYPE_CHECKING:
+    from attntui.engine.comparison import Comparison
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,18 +56,26 @@ class Reader:
     """Whether what does not hide, a learned sink's weight included, is to sum to 1."""
     apart: Apart | None = None
     """What is outside of the sentences looked at; None where nothing is."""
+    comparison: Comparison | None = None
+    """The run whose weights are taken away; None: weights are shown as they are."""
 
     @property
     def blank_queries(self) -> Tensor | None:
         """(queries) bool on the CPU: rows of which nothing is shown."""
-        return None if self.apart is None else self.apart.queries
+        blank = [] if self.apart is None else [self.apart.queries]
+        if self.comparison is not None:
+            blank.append(self.comparison.queries == UNMATCHED)
+        return torch.stack(blank).any(0) if blank else None
 
     @property
     def blank_keys(self) -> Tensor | None:
         """(keys) bool on the CPU: columns of which nothing is shown."""
-        if self.apart is None or self.hidden is None:
-            return self.hidden if self.apart is None else self.apart.keys
-        return self.hidden | self.apart.keys
+        blank = [] if self.hidden is None else [self.hidden]
+        if self.apart is not None:
+            blank.append(self.apart.keys)
+        if self.comparison is not None:
+            blank.append(self.comparison.keys == UNMATCHED)
+        return torch.stack(blank).any(0) if blank else None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -79,15 +95,26 @@ class Reader:
         Raises:
             UserError: the view does not exist.
         """
-        tokens = self.queries.tokens(start, stop)
-        weights = self.views.rows(view, *tokens, check_cancel, progress)
-        return self._read(weights, self.views.sinks(view, *tokens), start, stop)
+
+        def read(reader: Reader, start: int, stop: int) -> Rows:
+            tokens = reader.queries.tokens(start, stop)
+            weights = reader.views.rows(view, *tokens, check_cancel, progress)
+            return reader._read(weights, reader.views.sinks(view, *tokens), start, stop)
+
+        return self._compare(start, stop, read)
 
     def heads(self, layer: Layer, start: int, stop: int) -> Rows:
         """Rows of every head of a layer: one dimension more, in front."""
-        tokens = self.queries.tokens(start, stop)
-        sinks = layer.sinks(*tokens) if self.scale else None
-        return self._read(layer.rows(*tokens), sinks, start, stop)
+        number = self.tower.layers.index(layer)
+
+        def read(reader: Reader, start: int, stop: int) -> Rows:
+            own = reader.tower.layers[number]
+            assert own is not None
+            tokens = reader.queries.tokens(start, stop)
+            sinks = own.sinks(*tokens) if reader.scale else None
+            return reader._read(own.rows(*tokens), sinks, start, stop)
+
+        return self._compare(start, stop, read)
 
     def tiles(
         self, start: int, stop: int, step: int = 1, heads: int = 1
@@ -98,13 +125,18 @@ class Reader:
         for at in range(start, max(stop, start + 1), long):
             yield at, min(at + long, stop)
 
+    def _compare(self, start: int, stop: int, read: Callable[[Reader, int, int], Rows]) -> Rows:
+        rows = read(self, start, stop)
+        if self.comparison is not None:
+            rows = self.comparison.less(rows, start, stop, read)
+        return rows if self.apart is None else self._keep_apart(rows, start, stop)
+
     def _read(self, weights: Tensor, sink: Tensor | None, start: int, stop: int) -> Rows:
         weights = self.keys.sums(weights, -1, 0, self.keys.count)
         weights = self.queries.means(weights, -2, start, stop)
         if sink is not None:
             sink = self.queries.means(sink, -1, start, stop).to(weights.device)
-        rows = Rows(weights, sink, None) if self.hidden is None else self._hide(weights, sink)
-        return rows if self.apart is None else self._keep_apart(rows, start, stop)
+        return Rows(weights, sink, None) if self.hidden is None else self._hide(weights, sink)
 
     def _hide(self, weights: Tensor, sink: Tensor | None) -> Rows:
         assert self.hidden is not None

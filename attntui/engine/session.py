@@ -62,7 +62,9 @@ class Session:
                 )
             case _:
                 loaded = None if self._given else self._held_model()
-                return answer(loaded, self._held_run(getattr(request, "run", 0)), request, work)
+                held, against = self._held_run(getattr(request, "run", 0)), compared_with(request)
+                other = self._held_run(against) if against else None
+                return answer(loaded, held, request, work, other)
 
     def recover(self) -> None:
         """Give back memory after a failure, once nothing refers to it."""
@@ -130,6 +132,12 @@ class Session:
         if number not in self._runs:
             raise UserError(f"Run {number} is no longer held: run the prompt again.")
         return self._runs[number]
+
+
+def compared_with(request: Request) -> int:
+    """The number of the run that another is compared with; 0 where there is none."""
+    reading = getattr(request, "reading", None)
+    return int(reading.against if reading is not None else getattr(request, "against", 0))
 
 
 def _describe(device: torch.device, traced: Run) -> RunInfo:

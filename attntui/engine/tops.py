@@ -28,6 +28,8 @@ def tops(
     weights, sink, hidden, elsewhere = sums(reader, request, check_cancel, progress)
     entries = tuple(TopEntry(at, weight) for at, weight in top(weights.numpy(), request.count))
     listed = sum(entry.weight for entry in entries)
+    if reader.comparison is not None:  # of differences, a sum of others says nothing
+        return Top(request.run, entries, 0.0, hidden=hidden)
     rest = max(0.0, float(weights.double().nansum()) - listed)
     return Top(request.run, entries, rest, sink, hidden, max(0.0, elsewhere))
 

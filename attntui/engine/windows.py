@@ -36,8 +36,7 @@ def window(
         check_cancel()
         rows = reader.rows(request.view, *tile, check_cancel, progress)
         weights, blank = rows.weights[:, keys], _part(reader.blank_queries, slice(*tile))
-        steps = request.row_step, request.key_step
-        found["weights"].append(pool(weights, *steps, request.pooling, blank, blank_keys).cpu())
+        found["weights"].append(_pooled(reader, weights, request, blank, blank_keys))
         for name, shares in (("sink", rows.sink), ("hidden", rows.hidden)):
             if shares is not None:
                 pooled = pool(shares[:, None], request.row_step, 1, request.pooling, blank)
@@ -55,13 +54,12 @@ def maps(
         UserError: the steps are not steps.
     """
     _check_steps(request.row_step, request.key_step)
-    steps = request.row_step, request.key_step
     found = []
     for tile in reader.tiles(0, reader.shape[0], request.row_step, layer.info.heads):
         check_cancel()
         weights = reader.heads(layer, *tile).weights
         blank = _part(reader.blank_queries, slice(*tile))
-        found.append(pool(weights, *steps, request.pooling, blank, reader.blank_keys).cpu())
+        found.append(_pooled(reader, weights, request, blank, reader.blank_keys))
     pooled: np.ndarray = torch.cat(found, dim=1).numpy()
     return pooled
 
@@ -104,6 +102,18 @@ def shares(reader: Reader, check_cancel: CheckCancel = never) -> np.ndarray:
             total += rows.cpu().double().sum(-1)
         shares[number, : layer.info.heads] = (total / queries).numpy()
     return shares
+
+
+def _pooled(
+    reader: Reader,
+    weights: Tensor,
+    request: GetWindow | GetMaps,
+    blank_rows: Tensor | None,
+    blank_keys: Tensor | None,
+) -> Tensor:
+    """Weights of a tile in the cells that a request wants, on the CPU."""
+    steps, signed = (request.row_step, request.key_step), reader.comparison is not None
+    return pool(weights, *steps, request.pooling, blank_rows, blank_keys, signed=signed).cpu()
 
 
 def _part(blank: Tensor | None, part: slice) -> Tensor | None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from attntui.core.errors import UserError
-from attntui.core.protocol import Predictions, PromptInput
+from attntui.core.protocol import GetPredictions, Predictions, PromptInput
 from attntui.engine import encoding, predict, run
 
 Load = Callable[[str], Any]
@@ -41,7 +41,7 @@ def test_predictions_are_the_models_own(
     held = traced(loaded, work, "Mary went to the store", **more)
     logits = reference(loaded, held)
     for position in range(logits.shape[0]):
-        found = predict.predictions(loaded, held, position, 5)
+        found = predict.predictions(loaded, held, GetPredictions(1, position, 5))
         assert (found.run, found.position, found.what) == (1, position, what)
         chances = torch.softmax(logits[position], -1)
         best = torch.topk(chances, 5)
@@ -58,12 +58,12 @@ def test_classes_are_named_and_the_same_everywhere(load: Load, work: Any) -> Non
     loaded = load("classifier")
     held = traced(loaded, work, "Mary went")
     logits = reference(loaded, held)
-    found = predict.predictions(loaded, held, 0, 9)
+    found = predict.predictions(loaded, held, GetPredictions(1, 0, 9))
     assert isinstance(found, Predictions) and found.what == "class"
     assert {each.text for each in found.entries} == {"dull", "bright", "odd"}
     assert found.entries[0].id == int(logits.argmax())
     assert sum(each.probability for each in found.entries) == pytest.approx(1, abs=1e-6)
-    assert predict.predictions(loaded, held, 2, 9).entries == found.entries
+    assert predict.predictions(loaded, held, GetPredictions(1, 2, 9)).entries == found.entries
     np.testing.assert_allclose(
         predict.logits(loaded, held, 0, 2), np.stack([logits, logits]), atol=1e-5
     )
@@ -75,9 +75,9 @@ def test_what_cannot_be_predicted_is_said(load: Load, work: Any) -> None:
     count = len(held.encoded.sides[0].tokens)
     for position in (-1, count):
         with pytest.raises(UserError, match="There is no position"):
-            predict.predictions(loaded, held, position, 5)
+            predict.predictions(loaded, held, GetPredictions(1, position, 5))
     with pytest.raises(UserError, match="There is no position"):
         predict.logits(loaded, held, 1, count + 1)
     headless = type(loaded)(**{**vars(loaded), "predicts": None})
     with pytest.raises(UserError, match="predicts nothing"):
-        predict.predictions(headless, held, 0, 5)
+        predict.predictions(headless, held, GetPredictions(1, 0, 5))

@@ -88,8 +88,11 @@ class Reading(Struct, frozen=True):
     `sinks`: weights on special tokens and attention sinks (`GetHidden`) are shown, or hidden (NaN),
     or hidden with each row's other weights scaled up to sum to 1.
     `between`: of two sentences, only A's queries and B's keys, say; the weights of others are NaN.
+    `against`: the number of a run whose weights, read alike, are taken away, token from its
+    counterpart by edit distance (0: none is); NaN where a token has no counterpart.
     """
 
     words: bool = False
     sinks: Sinks = "show"
     between: Between = "all"
+    against: int = 0

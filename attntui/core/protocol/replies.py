@@ -70,6 +70,7 @@ class Top(Struct, frozen=True, tag="top-entries"):
 
     `rest` is the weight of all others together, `sink` that of a learned sink, `hidden` what the
     reading hides (before any scaling), `elsewhere` what is not between the sentences looked at.
+    Of differences the largest are those furthest from 0, and nothing is added up but `hidden`.
     """
 
     run: int
@@ -95,21 +96,29 @@ class Scores(Struct, frozen=True, tag="score-parts"):
 
 
 class Prediction(Struct, frozen=True):
-    """A likely output: a token (or a class's name) with its probability and logit."""
+    """A likely output: a token (or a class's name) with its probability and logit, and those of
+    the run it is compared with."""
 
     text: str
     id: int
     probability: float
     logit: float
+    probability_before: float | None = None
+    logit_before: float | None = None
 
 
 class Predictions(Struct, frozen=True, tag="predicted"):
-    """Likeliest first. `what` says what is predicted, such as "next token"."""
+    """Likeliest first. `what` says what is predicted, such as "next token".
+
+    Beside another run: likeliest in either of the two first, and `divergence`, the Kullback-Leibler
+    divergence KL(that run ‖ this) in nats of what they predict there.
+    """
 
     run: int
     position: int
     what: str
     entries: tuple[Prediction, ...]
+    divergence: float | None = None
 
 
 class Done(Struct, frozen=True, tag="done"):

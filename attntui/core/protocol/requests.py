@@ -118,6 +118,20 @@ class GetEffects(Struct, frozen=True, tag="effects"):
     estimate: bool = False
 
 
+class GetShifts(Struct, frozen=True, tag="shifts"):
+    """How much each head's rows differ from those of run `against`; answered by `Arrays`: `map`
+    (layers, heads) float32, NaN: none.
+
+    The mean, over the queries that have a counterpart by edit distance, of the Jensen-Shannon
+    divergence (Lin 1991) in bits, 0 to 1, of the two rows over the keys that have one; the weight
+    on all others, and a learned sink's, is one outcome more.
+    """
+
+    run: int
+    stack: Stack
+    against: int
+
+
 class GetStatistics(Struct, frozen=True, tag="statistics"):
     """Every statistic of every head, on tokens as they are; answered by `Statistics`."""
 
@@ -163,11 +177,16 @@ class GetScores(Struct, frozen=True, tag="scores"):
 
 
 class GetPredictions(Struct, frozen=True, tag="predictions"):
-    """The likeliest outputs at a token's position; answered by `Predictions`."""
+    """The likeliest outputs at a token's position; answered by `Predictions`.
+
+    With `against`, the number of another run, also what that run predicts at `position_before`.
+    """
 
     run: int
     position: int
     count: int
+    against: int = 0
+    position_before: int = 0
 
 
 class GetAnswers(Struct, frozen=True, tag="answers"):
@@ -212,6 +231,7 @@ Request = (
     | GetMaps
     | GetCellMap
     | GetShares
+    | GetShifts
     | GetEffects
     | GetStatistics
     | GetHidden

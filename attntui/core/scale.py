@@ -54,6 +54,28 @@ def levels(bright: np.ndarray, count: int) -> np.ndarray:
     return np.where(np.isnan(bright), np.int16(-1), steps)
 
 
+def shown_levels(
+    weights: np.ndarray,
+    scale: Scale,
+    count: int,
+    zero: int = 0,
+    row_largest: np.ndarray | None = None,
+) -> np.ndarray:
+    """Weights as levels 0 ... count - 1, -1 for NaN.
+
+    With `zero` above 0, they are differences from -1 to 1, which have that level where they are
+    next to nothing; of those the row scale is the linear one.
+    """
+    import numpy as np
+
+    if not zero:
+        return levels(brightness(weights, scale, row_largest), count)
+    bright = brightness(np.abs(weights), "linear" if scale == "row" else scale)
+    signs = np.sign(np.nan_to_num(weights)).astype(np.int16)
+    shown = zero + signs * levels(bright, zero + 1)
+    return np.where(np.isnan(weights), np.int16(-1), shown)
+
+
 def signed_levels(values: np.ndarray, scale: Scale, reach: int) -> np.ndarray:
     """Values (...) of either sign as integers from `-reach` to `reach`, the largest at an end.
 

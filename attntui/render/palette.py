@@ -1,6 +1,6 @@
 """A palette: the style and the glyph of every level, made once for a theme and a terminal."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from rich.color import Color
@@ -48,6 +48,8 @@ class Palette:
     """The same for each of several heads: `hues[head][level]`."""
     pens: tuple[Pen, ...]
     diverging: Diverging
+    zero: int = 0
+    """The level of next to nothing; above 0, levels below it are of values below 0."""
 
     @property
     def has_glyphs(self) -> bool:
@@ -91,6 +93,23 @@ def colour_palette(mode: Mode) -> Palette:
         tuple(Pen(1, 2 if level * 4 >= len(styles) * 3 else 1) for level in range(len(styles))),
         colour_diverging(mode),
     )
+
+
+@lru_cache(8)
+def differences(palette: Palette) -> Palette:
+    """The same, with levels from the most negative difference to the most positive."""
+    found = palette.diverging
+    inks = found.styles if palette.has_glyphs else tuple(map(_readable, found.styles))
+    styles, glyphs = found.styles, found.glyphs
+    return replace(palette, styles=styles, inks=inks, glyphs=glyphs, zero=found.reach)
+
+
+def _readable(style: Style) -> Style:
+    """A background with text that stands out from it."""
+    assert style.bgcolor is not None and style.bgcolor.triplet is not None
+    red, green, blue = (channel / 255 for channel in style.bgcolor.triplet)
+    is_light = 0.3 * red + 0.6 * green + 0.1 * blue > 0.45
+    return style + Style(color=_colour(16 if is_light else 231))
 
 
 def _on(number: int, background: Color) -> Style:

@@ -14,11 +14,22 @@ LABEL_LIMIT = 16
 
 @dataclass(frozen=True)
 class Entry:
-    """A line: a label made safe, its position (None for predictions), its share of 1."""
+    """A line: a label made safe, its position (None for predictions), its share of 1.
+
+    `before` is the share in the run that this one is compared with; a share may be a difference.
+    """
 
     label: str
     position: int | None
     share: float
+    before: float | None = None
+    is_difference: bool = False
+
+    @property
+    def figures(self) -> str:
+        """`0.831`, `0.998→0.520`, or `+0.519` of a difference."""
+        before = "" if self.before is None else f"{self.before:.3f}→"
+        return f"{before}{self.share:{'+' if self.is_difference else ''}.3f}"
 
 
 def bar(share: float, width: int) -> str:
@@ -34,13 +45,20 @@ def label_room(entries: Sequence[Entry], most: int) -> int:
     return max(4, min(longest, LABEL_LIMIT, most))
 
 
-def top_entries(top: Top, units: Sequence[Token | Word]) -> tuple[tuple[Entry, ...], str]:
+def top_entries(
+    top: Top, units: Sequence[Token | Word], is_difference: bool = False
+) -> tuple[tuple[Entry, ...], str]:
     """Lines of a top-attended list, and what is left beside them."""
     entries = tuple(
-        Entry(visible(units[entry.position].text), entry.position, entry.weight)
+        Entry(
+            visible(units[entry.position].text),
+            entry.position,
+            entry.weight,
+            is_difference=is_difference,
+        )
         for entry in top.entries
     )
-    notes = []
+    notes = ["no difference"] if is_difference and not entries else []
     if top.sink > 0:
         notes.append(f"learned sink {top.sink:.3f}")
     if top.hidden >= 0.0005:

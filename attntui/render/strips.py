@@ -72,17 +72,20 @@ def cursor_segments(level: int, weight: float, palette: Palette, width: int) -> 
     return [Segment("[", bold), Segment(inside.center(width - 2), ink), Segment("]", bold)]
 
 
-def chosen_segments(level: int, is_cursor: bool, palette: Palette, width: int) -> list[Segment]:
-    """The cell of a head chosen to be seen with others: a plus beside its shade; under the cursor
-    in a bracket."""
+def marked_segments(
+    mark: str, level: int, is_cursor: bool, palette: Palette, width: int
+) -> list[Segment]:
+    """The cell of a head that is marked: a sign beside its shade; under the cursor in a bracket."""
     ink = palette.ink(level) + PLAINLY_BOLD
     if is_cursor:
-        return [Segment("[+".ljust(width) if width > 1 else "◈", ink)]
-    return [Segment("+", ink), *row_segments([level] * (width - 1), palette, 1)]
+        return [Segment(f"[{mark}".ljust(width) if width > 1 else "◈", ink)]
+    return [Segment(mark, ink), *row_segments([level] * (width - 1), palette, 1)]
 
 
 def short_weight(weight: float) -> str:
-    """A weight in three columns: `.61`, `1.0`; empty below half a hundredth."""
+    """A weight in three columns: `.61`, `1.0`; empty below half a hundredth. Below 0, in four."""
+    if weight <= -0.005:
+        return f"-{short_weight(-weight)}"
     if weight < 0.005:
         return ""
     return f"{weight:.2f}"[1:] if weight < 0.995 else f"{weight:.1f}"

@@ -14,7 +14,7 @@ from rich.color import Color
 from rich.segment import Segment
 from rich.style import Style
 
-from attntui.core.scale import Scale, brightness, levels
+from attntui.core.scale import Scale, shown_levels
 from attntui.render.palette import Palette
 
 if TYPE_CHECKING:
@@ -73,17 +73,19 @@ class Shading:
     """Number of levels."""
     causal: bool = False
     threshold: float = 0.0
+    zero: int = 0
+    """The level of no difference, where maps are of differences."""
 
     def dots(self, maps: np.ndarray) -> np.ndarray:
         """Weights (heads, rows, keys), pooled as the grain says, as (heads, dots, columns) int8."""
         import numpy as np
 
-        shown = levels(brightness(maps, self.scale), self.count)
+        shown = shown_levels(maps, self.scale, self.count, self.zero)
         steps = self.grain.row_step, self.grain.key_step
         _, down, across = maps.shape
         last_query = (np.arange(down) + 1) * steps[0] - 1
         future = np.arange(across) * steps[1] > last_query[:, None]
-        outside = (maps < self.threshold) | (self.causal & future & (maps == 0))
+        outside = (np.abs(maps) < self.threshold) | (self.causal & future & (maps == 0))
         shown = np.where(outside, np.int8(OUTSIDE), shown.astype(np.int8))
         return shown.repeat(self.grain.down, 1).repeat(self.grain.across, 2)
 

@@ -13,7 +13,14 @@ from attntui.core.protocol import (
 from attntui.core.tokens import sanitise, visible
 from attntui.render.headline import Part
 from attntui.render.labels import quote
-from attntui.render.names import STACKS, hiding_name, pair_name, short_name, view_name
+from attntui.render.names import (
+    STACKS,
+    edits_name,
+    hiding_name,
+    pair_name,
+    short_name,
+    view_name,
+)
 from attntui.render.ranking import Entry
 from attntui.render.thumbnails import Grain
 from attntui.ui.state import Look
@@ -122,19 +129,35 @@ def _cells(row_step: int, key_step: int, look: Look) -> Title:
         return []
     size = f"{row_step} × {key_step}"
     cells = f"cells of {size} {_units(look)}"
-    return [(f"{cells}, their largest weight", cells, f"{size} a cell")]
+    what = "difference" if look.reading.against else "weight"
+    return [(f"{cells}, their largest {what}", cells, f"{size} a cell")]
 
 
 def readings(look: Look) -> Title:
     """What is not as the model gave it: never in silence."""
     reading = look.reading
     hiding = hiding_name(reading)
-    notes: Title = [hiding] if hiding else []
+    notes: Title = [*changes(look), *([hiding] if hiding else [])]
     if reading.between != "all":
         notes.append((pair_name(reading.between),))
     if look.threshold:
         notes.append((f"from {look.threshold:g}", f"≥ {look.threshold:g}"))
     return [*notes, ("words",)] if look.words else notes
+
+
+def changes(look: Look) -> Title:
+    """What is changed in the model, and which of the two runs is in sight."""
+    if look.before is None:
+        return []
+    if look.shown == "before":
+        return [("before: as the model is", "before")]
+    cuts = f"{len(look.edits.cuts)} cut" if look.edits.cuts else ""
+    heads = f"{len(look.edits.ablated)} off" if look.edits.ablated else ""
+    short = ", ".join(filter(None, (heads, cuts)))
+    notes: Title = [(", ".join(edits_name(look.edits)), short)]
+    if look.shown == "difference":
+        notes.append(("difference: after less before", "difference"))
+    return notes
 
 
 def attends_title(look: Look, view: View, queries: tuple[int, ...], found: Top) -> Title:
@@ -161,8 +184,14 @@ def predictions_title(found: Predictions, look: Look) -> Title:
     assert side is not None
     token = side.tokens[found.position]
     what, at = sanitise(found.what), f"at {found.position}"
-    return [(what, what.removeprefix("token ")), (f"{at} {quote(token.text)}", at)]
+    title: Title = [(what, what.removeprefix("token ")), (f"{at} {quote(token.text)}", at, "")]
+    if found.divergence is not None:
+        title.insert(1, (f"KL {found.divergence:.3f} nats", f"KL {found.divergence:.2f}"))
+    return title
 
 
 def prediction_entries(found: Predictions) -> tuple[Entry, ...]:
-    return tuple(Entry(visible(entry.text), None, entry.probability) for entry in found.entries)
+    return tuple(
+        Entry(visible(entry.text), None, entry.probability, entry.probability_before)
+        for entry in found.entries
+    )

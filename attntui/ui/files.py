@@ -3,7 +3,7 @@
 Imported when the first file is written: it needs numpy, and the first paint does not wait for that.
 """
 
-from attntui.core.protocol import PromptInput
+from attntui.core.protocol import Edits, PromptInput
 from attntui.export.file import Looks, fill, kind_of
 from attntui.export.matrices import Numbers, Wanted, numbers_of, sections
 from attntui.export.source import Source
@@ -30,13 +30,14 @@ async def write_look(path: str, force: bool, look: Look, session: Session) -> tu
 def _source(look: Look, session: Session) -> Source:
     assert look.model is not None and look.run is not None
     prompt = session.prompt or PromptInput(text="")  # a file has none
-    return Source(session.engine, look.model, look.run, prompt)
+    edits = Edits() if look.shown == "before" else look.edits
+    return Source(session.engine, look.model, look.run, prompt, edits=edits)
 
 
 def _numbers(look: Look) -> Numbers:
     assert look.model is not None and look.run is not None
     if look.page not in {"layer", "model"}:
-        return numbers_of(look.model, look.run, look.view, look.reading)
+        return numbers_of(look.model, look.run, look.view, look.own_reading)
     layers = ((look.layer, look.layer),) if look.page == "layer" else None
     tower = choose_tower(look.model, look.run, look.stack, layers, None, look.words)
-    return Numbers(tower, sections(tower, Wanted()), look.reading)
+    return Numbers(tower, sections(tower, Wanted()), look.own_reading)

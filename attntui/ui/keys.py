@@ -9,7 +9,7 @@ from textual.binding import Binding
 from attntui.core.errors import UserError
 from attntui.ui.key_names import TWINS, key_names, shown
 
-Group = Literal["View", "Cell", "Head", "Look", "Prompt", "Engine", "Program"]
+Group = Literal["View", "Cell", "Head", "Look", "Change", "Prompt", "Engine", "Program"]
 
 
 class Key(NamedTuple):
@@ -191,6 +191,39 @@ KEYS: tuple[Key, ...] = (
         "formula",
     ),
     Key("look.theme", "T", "T", "next_theme", "Dark or light theme", "Look"),
+    Key("change.head", "x", "x", "ablate", "Switch this head off, or on again", "Change", "off"),
+    Key(
+        "change.with",
+        "X",
+        "X",
+        "ablate_with",
+        "A head that is off gives zeros, or its mean",
+        "Change",
+    ),
+    Key(
+        "change.edge",
+        "ctrl+x",
+        "Ctrl+X",
+        "cut",
+        "Cut the edge at the cursor: in this head, this layer, all layers; whole",
+        "Change",
+    ),
+    Key(
+        "change.shown",
+        "D",
+        "D",
+        "next_shown",
+        "The changed run, the run before, or their difference",
+        "Change",
+    ),
+    Key(
+        "change.undo",
+        "backspace",
+        "Backspace",
+        "restore",
+        "All heads on, all edges whole",
+        "Change",
+    ),
     Key("prompt.edit", "i", "i", "edit_prompt", "Edit the prompt", "Prompt", "prompt"),
     Key(
         "prompt.second", "I", "I", "edit_second", "Second sentence, or the decoder's text", "Prompt"

@@ -81,7 +81,7 @@ class Memory:
                 self.add_prompt(place.draft)
 
     def save_place(self, place: Place) -> None:
-        look = replace(place.look, model=None, run=None)
+        look = replace(place.look, model=None, run=None, before=None, after=None, shown="after")
         data = msgspec.json.encode(msgspec.structs.replace(place, look=look))
         if self._write(self._name, data) is None:
             return

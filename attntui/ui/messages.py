@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from textual.message import Message
 
-from attntui.core.protocol import ModelInfo, RunInfo
+from attntui.core.protocol import Edits, ModelInfo, RunInfo
 from attntui.ui.state import Look
 
 
@@ -70,6 +70,21 @@ class ModelReady(Message):
 @dataclass
 class RunReady(Message):
     run: RunInfo
+
+
+@dataclass
+class EditReady(Message):
+    """The prompt ran with edits."""
+
+    edits: Edits
+    run: RunInfo
+
+
+@dataclass
+class EditRefused(Message):
+    """The prompt could not run with edits; one sentence says why."""
+
+    sentence: str
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, cast
 
 from textual.screen import Screen
@@ -20,10 +20,10 @@ from attntui.core.protocol import (
     Statistics,
     Top,
 )
-from attntui.render.ranking import top_entries
+from attntui.render.ranking import Entry, top_entries
 from attntui.ui import captions
 from attntui.ui.session import Session
-from attntui.ui.state import Look, PageName
+from attntui.ui.state import Look, PageName, Unit
 from attntui.ui.wanted import wanted
 from attntui.ui.widgets.bars import CursorLine
 from attntui.ui.widgets.head_map import HeadMap, HeadValues
@@ -61,7 +61,7 @@ class Painter:
         if look.run is not None and look.queries and look.keys:
             requests |= {(look.page, slot): one for slot, one in page.requests(look).items()}
         for slot, request in requests.items():
-            is_held = look.run is not None and look.run.run == self._session.held_run
+            is_held = look.run is not None and look.run.run in self._session.held
             known = self._session.known(request)
             if self._asked.get(slot) == request or (known is None and not is_held):
                 continue
@@ -172,7 +172,7 @@ class Painter:
     def _paint_attends(self, request: GetTop, reply: Reply, arrays: list[np.ndarray]) -> None:
         if request.reading != self._look.reading:
             return
-        entries, note = top_entries(cast(Top, reply), self._look.keys)
+        entries, note = _entries(request, reply, self._look.keys)
         title = captions.attends_title(
             self._look, request.view, request.positions, cast(Top, reply)
         )
@@ -181,7 +181,7 @@ class Painter:
     def _paint_attended(self, request: GetTop, reply: Reply, arrays: list[np.ndarray]) -> None:
         if request.reading != self._look.reading:
             return
-        entries, note = top_entries(cast(Top, reply), self._look.queries)
+        entries, note = _entries(request, reply, self._look.queries)
         title = captions.attended_title(self._look, request.view, request.positions)
         self._list("attended").show_entries(title, entries, note)
 
@@ -189,3 +189,7 @@ class Painter:
         found = cast(Predictions, reply)
         title = captions.predictions_title(found, self._look)
         self._list("predictions").show_entries(title, captions.prediction_entries(found))
+
+
+def _entries(request: GetTop, reply: Reply, units: Sequence[Unit]) -> tuple[tuple[Entry, ...], str]:
+    return top_entries(cast(Top, reply), units, is_difference=bool(request.reading.against))

@@ -14,6 +14,8 @@ from attntui.client.cache import AnswerCache
 from attntui.client.engine import Engine, EngineFault, EngineGone
 from attntui.core.errors import UserError
 from attntui.core.protocol import (
+    Edit,
+    Edits,
     Load,
     Loaded,
     ModelInfo,
@@ -30,7 +32,16 @@ from attntui.core.protocol import (
 from attntui.core.tokens import sanitise
 from attntui.ui.examples import example_prompt
 from attntui.ui.memory import Past
-from attntui.ui.messages import Idle, ModelReady, Refused, RunReady, Trouble, Waiting
+from attntui.ui.messages import (
+    EditReady,
+    EditRefused,
+    Idle,
+    ModelReady,
+    Refused,
+    RunReady,
+    Trouble,
+    Waiting,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,8 +67,10 @@ class Session:
     model: ModelInfo | None = None
     busy: bool = False
     _cache: AnswerCache = field(default_factory=AnswerCache)
-    held_run: int | None = None
-    """The run that the engine can be asked about."""
+    base: int | None = None
+    """The run of the prompt as it is, without edits."""
+    held: frozenset[int] = frozenset()
+    """The runs that the engine can be asked about."""
     _closed: bool = False
     _runs: int = 0
     _turns: int = 0
@@ -68,7 +81,8 @@ class Session:
 
     def _engine_ended(self, gone: EngineGone) -> None:
         """The engine ended by itself. While something waits for it, that call says so."""
-        self.model = self.held_run = None
+        self.model = self.base = None
+        self.held = frozenset()
         if not self.busy:
             self.post(EngineEnded(str(gone)))
 
@@ -115,7 +129,8 @@ class Session:
         return True
 
     def _died(self, gone: EngineGone) -> bool:
-        self.model = self.held_run = None
+        self.model = self.base = None
+        self.held = frozenset()
         if self._closed:
             return True
         self._deaths += 1
@@ -128,7 +143,8 @@ class Session:
 
     async def _start(self) -> None:
         if not self.engine.alive:
-            self.model = self.held_run = None
+            self.model = self.base = None
+            self.held = frozenset()
             self.post(Waiting("starting the engine"))
             await self.engine.start()
 
@@ -167,8 +183,28 @@ class Session:
         assert isinstance(reply, Traced)
         self._deaths = 0
         self._cache.clear()
-        self.held_run = reply.info.run
+        self.base, self.held = reply.info.run, frozenset({reply.info.run})
         self.post(RunReady(reply.info))
+
+    async def edit(self, edits: Edits) -> None:
+        """Run the prompt once more with edits; the run without stays, to be compared with."""
+        base, self._turns = self.base, self._turns + 1
+        turn, self.busy = self._turns, True
+        try:
+            if base is None:
+                return
+            self._runs += 1
+            self.post(Waiting("running with edits"))
+            reply, _ = await self.engine.ask(Edit(self._runs, base, edits), self._progress)
+            assert isinstance(reply, Traced)
+            self.held = frozenset({base, reply.info.run})
+            self.post(EditReady(edits, reply.info))
+        except (UserError, EngineFault, EngineGone) as error:
+            self.post(EditRefused(str(error)))
+        finally:
+            if turn == self._turns:
+                self.busy = False
+                self.post(Idle())
 
     def _progress(self, progress: Progress) -> None:
         share = progress.done / progress.total if progress.total else None
@@ -195,7 +231,8 @@ class Session:
             await self.engine.ask(Unload())
         except (EngineGone, EngineFault, UserError) as error:
             self.post(Trouble(sanitise(str(error))))
-        self.model = self.held_run = None
+        self.model = self.base = None
+        self.held = frozenset()
         self.post(Idle())
 
     async def close(self) -> None:

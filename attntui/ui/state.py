@@ -9,6 +9,7 @@ from attntui.core.protocol import (
     Basis,
     Between,
     Chosen,
+    Edits,
     Head,
     HeadFusion,
     Mean,
@@ -37,9 +38,13 @@ PAGES: tuple[PageName, ...] = get_args(PageName)
 Lens = Literal["head", "mean", "chosen", "all", "rollout"]
 MapKind = Literal["cell", "pair"] | Statistic
 Axis = Literal["queries", "keys"]
+Shown = Literal["after", "before", "difference"]
+"""Of two runs: the new one, the one it is compared with, or the new one less that."""
+SHOWN: tuple[Shown, ...] = get_args(Shown)
 
-Legend = Literal["shades", "figures", "signed"]
-"""What a page draws of a number: a shade, a shade with the figure in it, a shade of its sign."""
+Legend = Literal["shades", "figures", "signed", "differences"]
+"""What a page draws of a number: a shade, a shade with the figure in it, a shade of its sign, a
+difference."""
 
 Unit = Token | Word
 """What a row or column stands for."""
@@ -107,6 +112,12 @@ class Look:
     marked_queries: frozenset[int] = frozenset()
     marked_keys: frozenset[int] = frozenset()
     rollout: RolloutOptions = RolloutOptions()
+    edits: Edits = field(default_factory=Edits)
+    """What is changed in the model's attention."""
+    before: RunInfo | None = None
+    """The run that the present one, `after`, is compared with; None where there is one run."""
+    after: RunInfo | None = None
+    shown: Shown = "after"
     ordered: bool = False
     """Small maps in the order of the head map's values, largest first, not by layer and head."""
 
@@ -166,6 +177,13 @@ class Look:
     @property
     def reading(self) -> Reading:
         """How the matrix is read, as the engine names it."""
+        if self.before is None or self.shown != "difference":
+            return self.own_reading
+        return Reading(self.words, self.sinks, self.between, self.before.run)
+
+    @property
+    def own_reading(self) -> Reading:
+        """As `reading`, of the one run: for what does not show differences."""
         return Reading(self.words, self.sinks, self.between)
 
     @property
@@ -190,6 +208,22 @@ class Look:
     def shows_head(self) -> bool:
         """Whether the head at the cursor is in sight by itself: looked at, or one of small maps."""
         return self.lens == "head" or self.page in {"layer", "model", "neuron"}
+
+    def compare(self, before: RunInfo | None, after: RunInfo | None) -> "Look":
+        """Two runs side by side, or (None) the present one alone."""
+        return replace(self, before=before, after=after).showing(self.shown)
+
+    def showing(self, shown: Shown) -> "Look":
+        """The new run, the one before, or their difference."""
+        if self.before is None or self.after is None:
+            return replace(self, before=None, after=None, shown="after")
+        run = self.before if shown == "before" else self.after
+        return replace(self, run=run, shown=shown).settle()
+
+    @property
+    def is_off(self) -> bool:
+        """Whether the head at the cursor is switched off."""
+        return Head(self.stack, self.layer, self.head) in self.edits.ablated
 
     def settle(self) -> "Look":
         """This look with every index inside the present stack and run."""

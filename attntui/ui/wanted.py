@@ -40,7 +40,9 @@ def wanted(look: Look) -> dict[Slot, Request]:
     if look.map not in UNMEASURED or weights(look) <= EAGER_WEIGHTS:
         requests["statistics"] = GetStatistics(run, look.stack, look.basis)
     if predicts(look):
-        requests["predictions"] = GetPredictions(run, look.token("queries"), PREDICTION_COUNT)
+        at = look.token("queries")
+        against = 0 if look.before is None or look.shown == "before" else look.before.run
+        requests["predictions"] = GetPredictions(run, at, PREDICTION_COUNT, against, at)
     return requests
 
 

@@ -22,6 +22,7 @@ from attntui.ui.widgets.pages import Pages
 
 Item = TypeVar("Item")
 Given = ParamSpec("Given")
+Screened = TypeVar("Screened", bound="Looking")
 
 
 def after(items: Sequence[Item], item: Item, step: int = 1) -> Item:
@@ -30,12 +31,12 @@ def after(items: Sequence[Item], item: Item, step: int = 1) -> Item:
 
 
 def of_a_run(
-    action: Callable[Concatenate["Looking", Given], None],
-) -> Callable[Concatenate["Looking", Given], None]:
+    action: Callable[Concatenate[Screened, Given], None],
+) -> Callable[Concatenate[Screened, Given], None]:
     """A key that changes how a run is looked at: before the first one it says what is missing."""
 
     @wraps(action)
-    def act(screen: "Looking", /, *given: Given.args, **options: Given.kwargs) -> None:
+    def act(screen: Screened, /, *given: Given.args, **options: Given.kwargs) -> None:
         if screen.look.run is not None:
             action(screen, *given, **options)
             return

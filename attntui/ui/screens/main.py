@@ -35,8 +35,8 @@ from attntui.ui.messages import (
 )
 from attntui.ui.painter import Painter
 from attntui.ui.screens.copying import Copying
+from attntui.ui.screens.editing import Editing
 from attntui.ui.screens.exporting import Exporting
-from attntui.ui.screens.looking import Looking
 from attntui.ui.screens.prompting import Prompting
 from attntui.ui.session import EngineEnded, Session
 from attntui.ui.state import PAGES, Look, Start
@@ -52,7 +52,7 @@ from attntui.ui.widgets.ranked_list import RankedList
 from attntui.ui.widgets.too_small import TooSmall
 
 
-class MainScreen(Looking, Prompting, Copying, Exporting):
+class MainScreen(Editing, Prompting, Copying, Exporting):
     """Prompt, head map, grid, lists; one look shared by all."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings()]
@@ -184,10 +184,11 @@ class MainScreen(Looking, Prompting, Copying, Exporting):
         before = self.look
         resumed = before.run is None and self._start.look is not None
         was_last = not resumed and before.query >= len(before.queries) - 1
-        look = replace(before, run=message.run).settle()
+        look = replace(before, run=message.run, before=None, after=None, shown="after").settle()
         if was_last:
             look = replace(look, query=first_query(look))
         self.change(look)
+        self.new_run(message.run)
         if not resumed and (before.run is None or before.queries != look.queries):
             self.run_worker(self._to_strongest_key(look), exit_on_error=False)
 
@@ -238,7 +239,9 @@ class MainScreen(Looking, Prompting, Copying, Exporting):
         self.page.show_values(self.query_one(HeadMap).values)
         self.query_one(PatternPane).show_look(look)
         weight = self.page.weight_at_cursor(look)
-        self.query_one(CursorLine).show_cell(look, weight, self.page.legend)
+        is_difference = self.page.shows_differences and look.reading.against
+        legend = "differences" if is_difference else self.page.legend
+        self.query_one(CursorLine).show_cell(look, weight, legend)
         self.query_one(KeyLine).show_page(look.page)
         if before.page != look.page and self.focused is not None and not self.focused.display:
             self.focus_page()

@@ -112,7 +112,7 @@ class AttentionGrid(Page):
             causal = stack is not None and stack.causal
             shown = self.window.levels(
                 self.look.scale,
-                self.palette.count,
+                self.palette,
                 causal,
                 self._largest,
                 self.look.threshold,

@@ -143,11 +143,13 @@ class CursorLine(Static):
         if look.run is None or not look.queries or not look.keys:
             return Content("")
         query, key = look.queries[look.query], look.keys[look.key]
-        weight = "…" if self.weight is None else f"{self.weight:.4f}"
+        sign = "+" if look.reading.against else ""
+        weight = "…" if self.weight is None else f"{self.weight:{sign}.4f}"
         if self.weight is not None and math.isnan(self.weight):
             weight = self._hidden(look)
         stack = look.stack_info
-        if self.weight == 0 and stack is not None and stack.causal and look.key > look.query:
+        is_late = stack is not None and stack.causal and look.key > look.query
+        if self.weight == 0 and is_late:
             weight = "masked: a later token"
         left = Content.assemble(
             (f"{look.query} ", Style.parse("$faint")),
@@ -185,6 +187,13 @@ class CursorLine(Static):
             name = "linear" if scale == "row" else scale  # each row is to its largest anyway
             yield Content.assemble((f"{name} scale - ", faint), *ramp, " + each row's largest")
             yield Content.assemble("- ", *ramp, " +")
+            return
+        if self.legend == "differences":
+            signed = palette.diverging
+            ramp = _ramp(signed.glyphs, signed.styles)
+            name = "linear" if scale == "row" else scale
+            yield Content.assemble((f"{name} scale, difference -1 ", faint), *ramp, " +1")
+            yield Content.assemble("-1 ", *ramp, " +1")
             return
         ramp = _ramp(palette.glyphs, palette.styles)
         high, middle = weight_at(1.0, scale), weight_at(0.5, scale)

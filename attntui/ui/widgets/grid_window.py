@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from attntui.core.protocol import GetWindow
-from attntui.core.scale import Scale, brightness, levels
+from attntui.core.scale import Scale, shown_levels
+from attntui.render.palette import Palette
 from attntui.ui.state import Look
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class GridWindow:
     def levels(
         self,
         scale: Scale,
-        count: int,
+        palette: Palette,
         causal: bool,
         largest: GridWindow | None,
         threshold: float = 0.0,
@@ -93,11 +94,11 @@ class GridWindow:
         `largest` holds each row's largest weight over all keys, for the row scale.
         """
         of_rows = largest.weights if largest is not None and largest.same_rows(self) else None
-        shown = levels(brightness(self.weights, scale, of_rows), count)
+        shown = shown_levels(self.weights, scale, palette.count, palette.zero, of_rows)
         import numpy as np
 
         if threshold:
-            shown = np.where(self.weights < threshold, np.int16(-1), shown)
+            shown = np.where(np.abs(self.weights) < threshold, np.int16(-1), shown)
         if causal:
             down, across = self.weights.shape
             last_query = self.request.rows[0] + (np.arange(down) + 1) * self.step - 1

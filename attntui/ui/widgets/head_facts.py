@@ -39,7 +39,8 @@ def _ramp(heads: HeadValues) -> list[Segment]:
     faint, measure = heads.style_of("faint"), heads.measure
     ramp = row_segments(range(heads.palette.count), heads.palette, 1)
     most = f"{measure.bound(len(heads.look.keys)):.3g} {measure.unit}"
-    return [Segment(" " * INDENT + "0 ", faint), *ramp, Segment(f" {most}", faint)]
+    least = f"-{most} " if heads.palette.zero else "0 "
+    return [Segment(" " * INDENT + least, faint), *ramp, Segment(f" {most}", faint)]
 
 
 def _values(heads: HeadValues, width: int) -> list[list[Segment]]:

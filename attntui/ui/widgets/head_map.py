@@ -12,8 +12,9 @@ from textual.geometry import Size
 from textual.strip import Strip
 
 from attntui.core.protocol import STATISTICS
-from attntui.core.scale import Scale, brightness, levels
-from attntui.render.strips import chosen_segments, cursor_segments, row_segments
+from attntui.core.scale import Scale, shown_levels
+from attntui.render.palette import Palette, differences
+from attntui.render.strips import cursor_segments, marked_segments, row_segments
 from attntui.ui.measures import UNMEASURED, Measure, is_on_random, measure_of, why_blank
 from attntui.ui.messages import HeadPicked
 from attntui.ui.state import Look
@@ -59,13 +60,15 @@ class HeadValues(Pane):
             self.cell_map = self.shares = self.statistics = None
         if before.reading != look.reading:
             self.shares = None
+        if before.reading.against != look.reading.against:
+            self.cell_map = None
         if before.basis != look.basis:
             self.statistics = None
         if before.stacks is not look.stacks or before.stack != look.stack:
             self.lay_out()
         place = (look.run, look.stacks, look.stack, look.layer, look.head)
         how = (look.map, look.between, look.basis, look.scale)
-        shown = (*place, *how, look.lens, look.shows_head, look.chosen)
+        shown = (*place, *how, look.lens, look.shows_head, look.chosen, look.edits, look.shown)
         if shown != self._shown:
             self._shown = shown
             self._update_levels()
@@ -117,6 +120,12 @@ class HeadValues(Pane):
         """Layers and heads; of uneven layers, the most heads."""
         return len(self._levels), len(self._levels[0]) if self._levels else 0
 
+    @property
+    def palette(self) -> Palette:
+        plain = super().palette
+        is_difference = self.look.reading.against and self.look.map in UNMEASURED
+        return differences(plain) if is_difference else plain
+
     def _repaint(self) -> None:
         """Only the lines that hold something: blank ones would cross the wire as well."""
         self.refresh_lines(0, min(self.size.height, len(self._levels) + 1 + FACTS))
@@ -129,12 +138,14 @@ class HeadValues(Pane):
             stack = self.look.stack_info
             layers = stack.layers if stack else ()
             most = max((layer.heads for layer in layers), default=0)
-            self._levels = [[0] * layer.heads + [-1] * (most - layer.heads) for layer in layers]
+            self._levels = [
+                [self.palette.zero] * layer.heads + [-1] * (most - layer.heads) for layer in layers
+            ]
             return
         scale: Scale = "linear" if self.look.scale == "row" else self.look.scale
         shares = self.values / self.measure.bound(len(self.look.keys))
-        shown = levels(brightness(shares, scale), self.palette.count)
-        self._levels = shown.tolist()
+        palette = self.palette
+        self._levels = shown_levels(shares, scale, palette.count, palette.zero).tolist()
 
     def notify_style_update(self) -> None:
         self._update_levels()
@@ -151,29 +162,36 @@ class HeadValues(Pane):
         """Layer, head and value of the largest; None while there are no values."""
         values = [] if self.values is None else self.values.tolist()
         found = [
-            (value, -layer, -head)
+            (abs(value), -layer, -head)
             for layer, row in enumerate(values)
             for head, value in enumerate(row)
             if not math.isnan(value)
         ]
         if not found:
             return None
-        value, layer, head = max(found)
-        return -layer, -head, value
+        _, layer, head = max(found)
+        return -layer, -head, values[-layer][-head]
 
     def cells(self, layer: int, width: int) -> list[Segment]:
-        """The heads of a layer; the one at the cursor in brackets, chosen ones with a plus."""
+        """The heads of a layer; the one at the cursor in brackets, chosen ones with a plus, those
+        that are off with a cross."""
         row, palette = self._levels[layer], self.palette
         cursor = self.look.head if layer == self.look.layer and self.look.shows_head else None
         chosen = {head for each, head in self.look.chosen if each == layer}
+        off = {
+            each.head
+            for each in self.look.edits.ablated
+            if (each.stack, each.layer) == (self.look.stack, layer)
+        }
         segments: list[Segment] = []
         after = 0
-        for head in sorted(chosen if cursor is None else chosen | {cursor}):
+        for head in sorted(chosen | off | (set() if cursor is None else {cursor})):
             if head >= len(row):
                 break
             segments += row_segments(row[after:head], palette, width)
-            if head in chosen:
-                segments += chosen_segments(row[head], head == cursor, palette, width)
+            if head in chosen or head in off:
+                mark = "×" if head in off else "+"
+                segments += marked_segments(mark, row[head], head == cursor, palette, width)
             else:
                 segments += cursor_segments(row[head], 0.0, palette, width)
             after = head + 1

@@ -75,7 +75,7 @@ def blocks(look: Look, views: Sequence[View], queries: Iterable[int]) -> list[Ge
             view,
             (start, min(start + size, len(look.queries))),
             (0, keys),
-            reading=look.reading,
+            reading=look.own_reading,
         )
         for start in starts
         for view in views

@@ -42,6 +42,8 @@ class LinesView(Page):
     `queries`. The look can be ahead of them.
     """
 
+    shows_differences = False
+
     def __init__(self) -> None:
         super().__init__("lines")
         self.is_all = False

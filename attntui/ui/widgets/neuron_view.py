@@ -29,7 +29,7 @@ KEYS = 32
 class NeuronView(Page):
     """q · k of the cursor's query and key; of words, of their last tokens."""
 
-    draws_marks = leaves_out = False
+    draws_marks = leaves_out = shows_differences = False
 
     def __init__(self) -> None:
         super().__init__("neuron")
@@ -76,7 +76,7 @@ class NeuronView(Page):
     def weight_at_cursor(self, look: Look) -> float | None:
         """The weight, where the matrix looked at is the very head that is taken apart."""
         parts = self.parts
-        if parts is None or look.reading != Reading() or not parts.holds(look.key):
+        if parts is None or look.own_reading != Reading() or not parts.holds(look.key):
             return None
         asked = parts.request
         head = Head(asked.stack, asked.layer, asked.head)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from attntui.core.protocol import Reply, Request
+from attntui.render.palette import Palette, differences
 from attntui.ui.messages import RequestsChanged
 from attntui.ui.state import Legend, Look
 from attntui.ui.widgets.pane import Pane
@@ -24,12 +25,20 @@ class Page(Pane):
 
     draws_marks: ClassVar[bool] = True
     """Whether marked rows and columns are seen here."""
+    shows_differences: ClassVar[bool] = True
+    """Whether the difference of two runs can be seen here; else the new run is."""
     leaves_out: ClassVar[bool] = True
     """Whether weights below the threshold are left out here."""
 
     def __init__(self, id: str) -> None:  # noqa: A002
         super().__init__(id=id)
         self.look = Look()
+
+    @property
+    def palette(self) -> Palette:
+        plain = super().palette
+        is_difference = self.shows_differences and self.look.reading.against
+        return differences(plain) if is_difference else plain
 
     @property
     def step(self) -> int:

@@ -63,16 +63,16 @@ class RankedList(Pane):
         picked = self.has_focus and line == self.chosen
         text = self.style_of("cursor" if picked else "text")
         faint = text if picked else self.style_of("faint")
-        share = f"{entry.share:.3f}"
-        places = 4
+        share = entry.figures.rjust(max(len(each.figures) for each in self.entries))
+        places = 4 if self.axis else 0
         room = label_room(self.entries, width - len(share) - places - 3)
         segments = [Segment(fit(entry.label, room) + " ", text)]
         position = "" if entry.position is None else str(entry.position)
-        segments.append(Segment(f"{position:>{places}} ", faint))
+        segments.append(Segment(f"{position:>{places}} " if places else "", faint))
         segments.append(Segment(share + " ", text))
         left = width - room - places - len(share) - 3
         if left > 2:
-            segments.append(Segment(bar(entry.share, left), self.style_of("bar")))
+            segments.append(Segment(bar(abs(entry.share), left), self.style_of("bar")))
         return self.strip_of(segments)
 
     def action_move(self, step: int) -> None:

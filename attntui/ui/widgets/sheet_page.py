@@ -173,7 +173,7 @@ class SheetPage(Page):
 
     @property
     def pen(self) -> DotPen:
-        if self._pen is None:
+        if self._pen is None or self._pen.palette is not self.palette:
             self._pen = DotPen(self.palette, (self.style_of("current"), self.style_of("bar")))
         return self._pen
 
@@ -201,6 +201,7 @@ class SheetPage(Page):
             self.palette.count,
             stack is not None and stack.causal,
             look.threshold,
+            self.palette.zero,
         )
 
     def render_line(self, y: int) -> Strip:

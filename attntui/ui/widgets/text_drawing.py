@@ -61,7 +61,9 @@ class TextDrawing:
                 cursor = self.pen("current") + REVERSED
             return cursor + MARKED if self._is_marked(block, unit) else cursor
         is_shaded = block is self.shaded and bool(self.levels)
-        style = self._shade(self.levels[unit] if is_shaded else 0, unit in block.signs)
+        style = self._shade(
+            self.levels[unit] if is_shaded else self.palette.zero, unit in block.signs
+        )
         if self._is_marked(block, unit):
             return style + MARKED
         gives = self.direction == "attends_to"
@@ -76,8 +78,9 @@ class TextDrawing:
         return unit in (rows if block.axis == "queries" else columns)
 
     def _shade(self, level: int, is_sign: bool) -> Style:
-        if level > 0:
+        nothing = self.palette.zero
+        if level not in {-1, nothing}:
             return self.palette.ink(level)
-        if level == 0 and not is_sign:
+        if level == nothing and not is_sign:
             return self.pen("text")
         return self.pen("faint") + DIM if self.palette.has_glyphs else self.pen("faint")

@@ -90,7 +90,7 @@ class TextView(Page):
         stack = look.stack_info
         shown = window.levels(
             look.scale,
-            self.palette.count,
+            self.palette,
             stack is not None and stack.causal,
             self._largest,
             look.threshold,

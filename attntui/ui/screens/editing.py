@@ -1,0 +1,137 @@
+"""The keys that change the model's attention, and see what changes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, get_args
+
+from msgspec import structs
+from textual import on
+
+from attntui.core.protocol import AblateWith, Cut, Edits, Head, RunInfo
+from attntui.render.names import edits_name
+from attntui.ui.messages import EditReady, EditRefused
+from attntui.ui.screens.looking import Looking, after, of_a_run
+from attntui.ui.state import SHOWN
+
+if TYPE_CHECKING:
+    from attntui.ui.session import Session
+
+FROM_FILE = "This attention is from a file: there is no model to change."
+ABLATE_WITH: tuple[AblateWith, ...] = get_args(AblateWith)
+NOTHING = "Nothing is changed: x switches a head off, Ctrl+X cuts the edge at the cursor."
+
+
+class Editing(Looking):
+    """A screen whose model can be changed: heads off, edges cut. Each change runs the prompt."""
+
+    session: Session
+    _unedited: RunInfo | None = None
+    """The run of the prompt as it is."""
+
+    @of_a_run
+    def action_ablate(self) -> None:
+        """The head at the cursor off, or on again."""
+        head = Head(self.look.stack, self.look.layer, self.look.head)
+        off = tuple(each for each in self.look.edits.ablated if each != head)
+        if len(off) == len(self.look.edits.ablated):
+            off = (*off, head)
+        self.edit(structs.replace(self.look.edits, ablated=off))
+
+    @of_a_run
+    def action_ablate_with(self) -> None:
+        """Zeros in place of what a head gives, or its mean."""
+        edits = self.look.edits
+        other = structs.replace(
+            edits, ablate_with="mean" if edits.ablate_with == "zero" else "zero"
+        )
+        if edits.ablated:
+            self.edit(other)
+        else:
+            self.change(replace(self.look, edits=other))
+        what = "zeros" if other.ablate_with == "zero" else "its mean over this prompt"
+        self.say(f"A head that is off gives {what} in place of its own.")
+
+    @of_a_run
+    def action_cut(self) -> None:
+        """The edge at the cursor cut in this head, in all heads of the layer, of all layers; whole
+        again."""
+        look, edits = self.look, self.look.edits
+        at, layer = (look.token("queries"), look.token("keys")), look.layer
+        last = len(look.stack_info.layers) - 1 if look.stack_info is not None else 0
+        steps = [
+            Cut(look.stack, *at, layer, layer, look.head),
+            Cut(look.stack, *at, layer, layer),
+            Cut(look.stack, *at, 0, last),
+        ]
+        held = next((number for number, cut in enumerate(steps) if cut in edits.cuts), -1)
+        cuts = tuple(cut for cut in edits.cuts if cut not in steps)
+        if held + 1 < len(steps):
+            cuts = (*cuts, steps[held + 1])
+        self.edit(structs.replace(edits, cuts=cuts))
+
+    @of_a_run
+    def action_restore(self) -> None:
+        """All heads on, all edges whole."""
+        if not self.look.edits:
+            self.say(NOTHING)
+            return
+        self.edit(Edits(ablate_with=self.look.edits.ablate_with))
+        self.say("The model is as it was.")
+
+    @of_a_run
+    def action_next_shown(self) -> None:
+        """The run with changes, without, or the difference."""
+        if self.look.before is None:
+            self.say(NOTHING)
+            return
+        self.change(self.look.showing(after(SHOWN, self.look.shown)))
+        if self.look.shown != "difference":
+            return
+        if not self.page.shows_differences:
+            self.say("Differences are drawn in views 1, 3, 4 and 5; this is the changed run.")
+        elif not self.look.edits.cuts and self.look.layer <= self._first_off:
+            self.say(f"Up to layer {self._first_off} nothing changes: later layers read it.")
+
+    @property
+    def _first_off(self) -> int:
+        """The first layer with a head off, whose output changes and whose weights do not."""
+        return min((head.layer for head in self.look.edits.ablated), default=-1)
+
+    def edit(self, edits: Edits) -> None:
+        """Run the prompt with these edits, or show the run without any."""
+        if self.session.file is not None:
+            self.say(FROM_FILE)
+        elif edits:
+            self.run_worker(
+                self.session.edit(edits),
+                group="session",
+                description="engine",
+                exclusive=True,
+                exit_on_error=False,
+            )
+        elif self._unedited is not None:
+            look = replace(self.look, edits=edits, run=self._unedited)
+            self.change(look.compare(None, None))
+
+    def new_run(self, run: RunInfo) -> None:
+        """A prompt ran as it is: heads that are off are switched off in it, too."""
+        self._unedited = run
+        edits = self.look.edits
+        if edits.cuts:
+            self.say("The text changed, so the cut edges are whole again.")
+        self.look = replace(self.look, edits=structs.replace(edits, cuts=()))
+        if edits.ablated:
+            self.edit(self.look.edits)
+
+    @on(EditReady)
+    def _edit_ready(self, message: EditReady) -> None:
+        look = replace(self.look, edits=message.edits)
+        self.change(look.compare(self._unedited, message.run))
+        self.say(
+            f"{', '.join(edits_name(message.edits))}. D shows the difference, Backspace undoes."
+        )
+
+    @on(EditRefused)
+    def _edit_refused(self, message: EditRefused) -> None:
+        self.say(message.sentence, severe=True)

@@ -224,6 +224,16 @@ KEYS: tuple[Key, ...] = (
         "All heads on, all edges whole",
         "Change",
     ),
+    Key(
+        "change.effects",
+        "M",
+        "M",
+        "next_effect",
+        "Which head matters: each off in turn; again for another measure",
+        "Change",
+        "matters",
+    ),
+    Key("change.estimate", "E", "E", "estimate", "The same, estimated in one pass", "Change"),
     Key("prompt.edit", "i", "i", "edit_prompt", "Edit the prompt", "Prompt", "prompt"),
     Key(
         "prompt.second", "I", "I", "edit_second", "Second sentence, or the decoder's text", "Prompt"

@@ -25,6 +25,8 @@ class Measure:
 
     def bound(self, keys: int) -> float:
         """The largest value there can be with so many keys, at least 1."""
+        if self.name == "changed":
+            return 1.0
         if self.unit == "bits":
             return max(1.0, math.log2(max(keys, 1)))
         return max(1.0, keys - 1.0) if self.unit == "tokens" else 1.0
@@ -35,6 +37,23 @@ class Measure:
 
 
 MEASURES: dict[MapKind, Measure] = {
+    "effect": Measure(
+        "effect",
+        "changes what the model predicts when it is off",
+        "the measure with the head off less the measure as it is: log p of the token that is\n"
+        "likeliest there, the difference of the two largest logits, KL(as it is ‖ head off), or\n"
+        "the mean loss of the prompt; exact, one run a head. An estimate is -dm/dg from one\n"
+        "backward pass, where g scales the head's output from off (0) to its own (1)",
+        "Michel et al. 2019, Are sixteen heads really better than one?",
+    ),
+    "shift": Measure(
+        "changed",
+        "attends otherwise than in the run before",
+        "mean over queries of JSD(row after, row before), in bits, 0 to 1; tokens beside each\n"
+        "other by edit distance, the weight on all others as one outcome more",
+        "Lin 1991, Divergence measures based on the Shannon entropy",
+        "bits",
+    ),
     "cell": Measure(
         "this cell",
         "gives the cell at the cursor much weight",
@@ -130,8 +149,18 @@ MEASURES: dict[MapKind, Measure] = {
 }
 """In the order in which they are offered."""
 
-UNMEASURED: tuple[MapKind, ...] = ("cell", "pair")
-"""What is no statistic: it is of the cursor's cell, or of the sentences that are chosen."""
+UNMEASURED: tuple[MapKind, ...] = ("cell", "pair", "effect", "shift")
+"""What is no statistic: of the cursor's cell, of the sentences that are chosen, of other runs."""
+OF_WEIGHTS: tuple[MapKind, ...] = ("cell", "pair")
+"""What is of weights, and so has a difference where two runs are compared."""
+
+TARGETS = {
+    "logprob": "log p",
+    "logit_difference": "logit difference",
+    "divergence": "KL",
+    "loss": "loss",
+}
+"""What effects are effects on, in short."""
 
 ONE_TEXT: frozenset[MapKind] = frozenset({"previous", "induction", "duplicate", "self", "distance"})
 """What needs queries and keys that are the same tokens."""
@@ -139,13 +168,24 @@ ONE_TEXT: frozenset[MapKind] = frozenset({"previous", "induction", "duplicate", 
 
 def offered(look: Look) -> tuple[MapKind, ...]:
     """What there is to choose from: between sentences only where two are told apart."""
-    return tuple(kind for kind in MEASURES if kind != "pair" or look.between != "all")
+    missing = {
+        *(["pair"] if look.between == "all" else []),
+        *(["shift"] if look.before is None else []),
+        *(["effect"] if look.target is None else []),
+    }
+    return tuple(kind for kind in MEASURES if kind not in missing)
 
 
 def measure_of(look: Look) -> Measure:
     """The chosen measure, under the name that it has here."""
     found = MEASURES[look.map]
-    return replace(found, name=pair_name(look.between)) if look.map == "pair" else found
+    if look.map == "pair":
+        return replace(found, name=pair_name(look.between))
+    if look.map == "effect" and look.target is not None:
+        unit = "" if look.target.kind == "logit_difference" else "nats"
+        name = f"{TARGETS[look.target.kind]}, head off"
+        return replace(found, name=f"{name}, estimate" if look.estimates else name, unit=unit)
+    return found
 
 
 def is_on_random(look: Look) -> bool:
@@ -158,6 +198,8 @@ def why_blank(look: Look) -> str:
     stack = look.stack_info
     if look.map == "cell":
         return "this cell is hidden"
+    if look.map == "effect":
+        return "not measured yet"
     if look.map in ONE_TEXT and stack is not None and stack.queries != stack.keys:
         return "queries and keys are two texts here"
     lack = measure_of(look).lack or "no value"

@@ -81,7 +81,9 @@ class Memory:
                 self.add_prompt(place.draft)
 
     def save_place(self, place: Place) -> None:
-        look = replace(place.look, model=None, run=None, before=None, after=None, shown="after")
+        look = replace(
+            place.look, model=None, run=None, before=None, after=None, shown="after", target=None
+        )
         data = msgspec.json.encode(msgspec.structs.replace(place, look=look))
         if self._write(self._name, data) is None:
             return

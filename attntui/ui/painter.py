@@ -10,7 +10,9 @@ from textual.screen import Screen
 from attntui.client.engine import EngineFault, EngineGone, Superseded
 from attntui.core.errors import UserError
 from attntui.core.protocol import (
+    GetEffects,
     GetShares,
+    GetShifts,
     GetStatistics,
     GetTop,
     GetWindow,
@@ -22,8 +24,10 @@ from attntui.core.protocol import (
 )
 from attntui.render.ranking import Entry, top_entries
 from attntui.ui import captions
+from attntui.ui.messages import RequestsChanged
 from attntui.ui.session import Session
 from attntui.ui.state import Look, PageName, Unit
+from attntui.ui.sweep import Sweep
 from attntui.ui.wanted import wanted
 from attntui.ui.widgets.bars import CursorLine
 from attntui.ui.widgets.head_map import HeadMap, HeadValues
@@ -49,6 +53,9 @@ class Painter:
         self._count = 0
         self._painted: dict[Slot, int] = {}
         self._look = Look()
+        self._sweep = Sweep()
+        self.predicted: Predictions | None = None
+        """The predictions that are listed."""
 
     def forget(self) -> None:
         """Ask for everything anew: another run, or another stack."""
@@ -60,8 +67,11 @@ class Painter:
         requests: dict[Slot, Request] = {(None, slot): one for slot, one in wanted(look).items()}
         if look.run is not None and look.queries and look.keys:
             requests |= {(look.page, slot): one for slot, one in page.requests(look).items()}
+        effects = self._sweep.next(look)
+        if effects is not None:
+            requests[None, "effects"] = effects
         for slot, request in requests.items():
-            is_held = look.run is not None and look.run.run in self._session.held
+            is_held = getattr(request, "run", 0) in self._session.held
             known = self._session.known(request)
             if self._asked.get(slot) == request or (known is None and not is_held):
                 continue
@@ -125,8 +135,8 @@ class Painter:
     def _accept(
         self, slot: Slot, request: Request, number: int, reply: Reply, arrays: list[np.ndarray]
     ) -> None:
-        run = self._look.run
-        is_stale = run is None or getattr(reply, "run", None) != run.run
+        runs = {run.run for run in (self._look.run, self._look.before, self._look.after) if run}
+        is_stale = getattr(reply, "run", None) not in runs
         if is_stale or number < self._painted.get(slot, 0):
             return
         self._painted[slot] = number
@@ -155,6 +165,22 @@ class Painter:
             for heads in self._screen.query(HeadValues):
                 heads.show_shares(arrays[0])
             self._show_values()
+
+    def _paint_shift(self, request: GetShifts, reply: Reply, arrays: list[np.ndarray]) -> None:
+        for heads in self._screen.query(HeadValues):
+            heads.show_shift(arrays[0])
+        self._show_values()
+
+    def _paint_effects(self, request: GetEffects, reply: Reply, arrays: list[np.ndarray]) -> None:
+        self._sweep.put(request, arrays[0])
+        self.show_effects()
+        self._screen.post_message(RequestsChanged())  # the next layer
+
+    def show_effects(self) -> None:
+        """What the sweep knows of the present look."""
+        for heads in self._screen.query(HeadValues):
+            heads.show_effects(self._sweep.values(self._look), self._sweep.done(self._look))
+        self._show_values()
 
     def _paint_statistics(
         self, request: GetStatistics, reply: Reply, arrays: list[np.ndarray]
@@ -186,7 +212,7 @@ class Painter:
         self._list("attended").show_entries(title, entries, note)
 
     def _paint_predictions(self, request: Request, reply: Reply, arrays: list[np.ndarray]) -> None:
-        found = cast(Predictions, reply)
+        self.predicted = found = cast(Predictions, reply)
         title = captions.predictions_title(found, self._look)
         self._list("predictions").show_entries(title, captions.prediction_entries(found))
 

@@ -13,6 +13,7 @@ from attntui.core.protocol import (
     Head,
     HeadFusion,
     Mean,
+    Measure,
     ModelInfo,
     Reading,
     Rollout,
@@ -36,7 +37,7 @@ PAGES: tuple[PageName, ...] = get_args(PageName)
 """The ways to look, in the order of their number keys."""
 
 Lens = Literal["head", "mean", "chosen", "all", "rollout"]
-MapKind = Literal["cell", "pair"] | Statistic
+MapKind = Literal["cell", "pair", "effect", "shift"] | Statistic
 Axis = Literal["queries", "keys"]
 Shown = Literal["after", "before", "difference"]
 """Of two runs: the new one, the one it is compared with, or the new one less that."""
@@ -118,6 +119,10 @@ class Look:
     """The run that the present one, `after`, is compared with; None where there is one run."""
     after: RunInfo | None = None
     shown: Shown = "after"
+    target: Measure | None = None
+    """What the head map's effects are effects on."""
+    estimates: bool = False
+    """Effects estimated from one backward pass, not exact ones."""
     ordered: bool = False
     """Small maps in the order of the head map's values, largest first, not by layer and head."""
 
@@ -251,12 +256,19 @@ class Look:
         return replace(
             look,
             between=self.between if is_pair else "all",
-            map="cell" if self.map == "pair" and not is_pair else self.map,
+            map="cell" if self.map == "pair" and not is_pair else look._known_map(),
             query=min(max(self.query, 0), max(queries - 1, 0)),
             key=min(max(self.key, 0), max(keys - 1, 0)),
             marked_queries=frozenset(at for at in self.marked_queries if at < queries),
             marked_keys=frozenset(at for at in self.marked_keys if at < keys),
         )
+
+    def _known_map(self) -> MapKind:
+        """The head map's kind, where what it needs is there."""
+        is_lost = (self.map == "shift" and self.before is None) or (
+            self.map == "effect" and self.target is None
+        )
+        return "cell" if is_lost else self.map
 
     def move_layer(self, step: int) -> "Look":
         """The next layer that has attention, staying where there is none."""

@@ -6,6 +6,7 @@ from attntui.core.protocol import (
     GetCellMap,
     GetPredictions,
     GetShares,
+    GetShifts,
     GetStatistics,
     GetTop,
     GetWindow,
@@ -14,7 +15,9 @@ from attntui.core.protocol import (
 from attntui.ui.measures import UNMEASURED
 from attntui.ui.state import Look
 
-Slot = Literal["cell", "cell-map", "shares", "statistics", "attends", "attended", "predictions"]
+Slot = Literal[
+    "cell", "cell-map", "shares", "shift", "statistics", "attends", "attended", "predictions"
+]
 
 TOP_COUNT = 32
 PREDICTION_COUNT = 16
@@ -37,6 +40,8 @@ def wanted(look: Look) -> dict[Slot, Request]:
         requests["cell-map"] = GetCellMap(run, look.stack, look.query, look.key, reading)
     if look.map == "pair":
         requests["shares"] = GetShares(run, look.stack, reading)
+    if look.map == "shift" and look.before is not None and look.after is not None:
+        requests["shift"] = GetShifts(look.after.run, look.stack, look.before.run)
     if look.map not in UNMEASURED or weights(look) <= EAGER_WEIGHTS:
         requests["statistics"] = GetStatistics(run, look.stack, look.basis)
     if predicts(look):

@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING, get_args
 from msgspec import structs
 from textual import on
 
-from attntui.core.protocol import AblateWith, Cut, Edits, Head, RunInfo
+from attntui.core.protocol import AblateWith, Cut, Edits, Head, Measure, RunInfo
+from attntui.render.labels import quote
 from attntui.render.names import edits_name
 from attntui.ui.messages import EditReady, EditRefused
 from attntui.ui.screens.looking import Looking, after, of_a_run
 from attntui.ui.state import SHOWN
 
 if TYPE_CHECKING:
+    from attntui.ui.painter import Painter
     from attntui.ui.session import Session
 
 FROM_FILE = "This attention is from a file: there is no model to change."
 ABLATE_WITH: tuple[AblateWith, ...] = get_args(AblateWith)
+PREDICTS_NOTHING = "The model predicts nothing here, so there is nothing to measure."
 NOTHING = "Nothing is changed: x switches a head off, Ctrl+X cuts the edge at the cursor."
 
 
@@ -26,6 +29,7 @@ class Editing(Looking):
     """A screen whose model can be changed: heads off, edges cut. Each change runs the prompt."""
 
     session: Session
+    painter: Painter
     _unedited: RunInfo | None = None
     """The run of the prompt as it is."""
 
@@ -98,6 +102,58 @@ class Editing(Looking):
         """The first layer with a head off, whose output changes and whose weights do not."""
         return min((head.layer for head in self.look.edits.ablated), default=-1)
 
+    @of_a_run
+    def action_next_effect(self) -> None:
+        """Colour the head map by what each head's being off does; again: to something else."""
+        self._sweep_for(estimates=False)
+
+    @of_a_run
+    def action_estimate(self) -> None:
+        """The same, estimated from one backward pass."""
+        self._sweep_for(estimates=True)
+
+    def _sweep_for(self, estimates: bool) -> None:
+        targets = self._targets()
+        if self.session.file is not None or not targets:
+            self.say(FROM_FILE if self.session.file is not None else PREDICTS_NOTHING)
+            return
+        look = self.look
+        is_here = look.map == "effect" and look.estimates == estimates
+        target = targets[0]
+        if look.target is not None and look.target in targets:
+            target = after(targets, look.target) if is_here else look.target
+        self.change(replace(look, map="effect", target=target, estimates=estimates))
+        self.painter.show_effects()
+        self.say(f"Each head off in turn: what it does to {self._told(target)}.")
+
+    def _targets(self) -> tuple[Measure, ...]:
+        """What there is to measure at the query at the cursor; none where nothing is predicted."""
+        found = self.painter.predicted
+        if found is None or len(found.entries) < 2:
+            return ()
+        first, second = found.entries[:2]
+        at = found.position
+        kinds = [
+            Measure("logprob", at, first.id),
+            Measure("logit_difference", at, first.id, second.id),
+            Measure("divergence", at),
+        ]
+        if self.look.model is not None and self.look.model.predicts == "next":
+            kinds.append(Measure("loss"))
+        return tuple(kinds)
+
+    def _told(self, target: Measure) -> str:
+        """A target in words."""
+        found = self.painter.predicted
+        names = {each.id: quote(each.text) for each in found.entries} if found is not None else {}
+        token, foil = names.get(target.token, "?"), names.get(target.foil, "?")
+        return {
+            "logprob": f"log p of {token} at {target.position}",
+            "logit_difference": f"the logit of {token} less that of {foil} at {target.position}",
+            "divergence": f"all that is predicted at {target.position}, as KL",
+            "loss": "the loss of the whole prompt",
+        }[target.kind]
+
     def edit(self, edits: Edits) -> None:
         """Run the prompt with these edits, or show the run without any."""
         if self.session.file is not None:
@@ -128,9 +184,8 @@ class Editing(Looking):
     def _edit_ready(self, message: EditReady) -> None:
         look = replace(self.look, edits=message.edits)
         self.change(look.compare(self._unedited, message.run))
-        self.say(
-            f"{', '.join(edits_name(message.edits))}. D shows the difference, Backspace undoes."
-        )
+        changed = ", ".join(edits_name(message.edits))
+        self.say(f"{changed[:1].upper()}{changed[1:]}. D shows the difference, Backspace undoes.")
 
     @on(EditRefused)
     def _edit_refused(self, message: EditRefused) -> None:

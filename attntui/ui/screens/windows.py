@@ -13,7 +13,7 @@ from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Static
 
-from attntui.core.protocol import Statistic
+from attntui.core.protocol import STATISTICS, Statistic
 from attntui.core.tokens import sanitise
 from attntui.ui.head_patterns import NOT_TOLD, Pattern, Values
 from attntui.ui.keys import PROMPT_KEYS, Key, by_group
@@ -104,8 +104,7 @@ def pattern_window(
     if pattern is not None and values is not None:
         parts += [text(pattern.name, "heading"), text(pattern.usually, "indented")]
         parts.append(text(f"Its numbers, on {basis} (b changes that)", "heading"))
-        names = [name for name in MEASURES if name != "cell" and name != "pair"]
-        rows = [_number(name, values, eligible) for name in names]
+        rows = [_number(name, values, eligible) for name in STATISTICS]
         figures = Column(width=11, justify="right"), Column(width=4, justify="right", style="dim")
         parts.append(columns([HEADS, *rows], Column(width=15), *figures))
     parts.append(text("What attention does not tell", "heading"))

@@ -38,8 +38,8 @@ def _ramp(heads: HeadValues) -> list[Segment]:
     """What the shades stand for."""
     faint, measure = heads.style_of("faint"), heads.measure
     ramp = row_segments(range(heads.palette.count), heads.palette, 1)
-    most = f"{measure.bound(len(heads.look.keys)):.3g} {measure.unit}"
-    least = f"-{most} " if heads.palette.zero else "0 "
+    most = f"{heads.bound:.3g} {measure.unit}"
+    least = f"-{heads.bound:.3g} " if heads.palette.zero else "0 "
     return [Segment(" " * INDENT + least, faint), *ramp, Segment(f" {most}", faint)]
 
 

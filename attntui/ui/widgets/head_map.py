@@ -15,7 +15,7 @@ from attntui.core.protocol import STATISTICS
 from attntui.core.scale import Scale, shown_levels
 from attntui.render.palette import Palette, differences
 from attntui.render.strips import cursor_segments, marked_segments, row_segments
-from attntui.ui.measures import UNMEASURED, Measure, is_on_random, measure_of, why_blank
+from attntui.ui.measures import OF_WEIGHTS, UNMEASURED, Measure, is_on_random, measure_of, why_blank
 from attntui.ui.messages import HeadPicked
 from attntui.ui.state import Look
 from attntui.ui.widgets.head_facts import FACTS, facts
@@ -47,6 +47,9 @@ class HeadValues(Pane):
         self.look = Look()
         self.cell_map: np.ndarray | None = None
         self.shares: np.ndarray | None = None
+        self.shift: np.ndarray | None = None
+        self.effects: np.ndarray | None = None
+        self._done = (0, 0)
         self.statistics: np.ndarray | None = None
         self.eligible: tuple[int, ...] = ()
         self._shown: tuple[object, ...] = ()
@@ -57,7 +60,7 @@ class HeadValues(Pane):
         """Follow the selection; the values come later."""
         before, self.look = self.look, look
         if before.run is not look.run or before.stack != look.stack:
-            self.cell_map = self.shares = self.statistics = None
+            self.cell_map = self.shares = self.statistics = self.shift = None
         if before.reading != look.reading:
             self.shares = None
         if before.reading.against != look.reading.against:
@@ -67,7 +70,9 @@ class HeadValues(Pane):
         if before.stacks is not look.stacks or before.stack != look.stack:
             self.lay_out()
         place = (look.run, look.stacks, look.stack, look.layer, look.head)
-        how = (look.map, look.between, look.basis, look.scale)
+        if (before.target, before.estimates) != (look.target, look.estimates):
+            self.effects = None
+        how = (look.map, look.between, look.basis, look.scale, look.target, look.estimates)
         shown = (*place, *how, look.lens, look.shows_head, look.chosen, look.edits, look.shown)
         if shown != self._shown:
             self._shown = shown
@@ -88,6 +93,19 @@ class HeadValues(Pane):
             self._update_levels()
             self._repaint()
 
+    def show_shift(self, shift: np.ndarray) -> None:
+        """How much every head's attention differs from the run before: (layers, heads)."""
+        self.shift = shift
+        self._update_levels()
+        self._repaint()
+
+    def show_effects(self, effects: np.ndarray | None, done: tuple[int, int]) -> None:
+        """What every head's being off does, as far as it is known: (layers, heads), NaN: not."""
+        self.effects = effects
+        self._done = done
+        self._update_levels()
+        self._repaint()
+
     def show_statistics(self, statistics: np.ndarray, eligible: tuple[int, ...]) -> None:
         """(statistics, layers, heads), NaN where no row is eligible."""
         self.statistics, self.eligible = statistics, eligible
@@ -106,6 +124,8 @@ class HeadValues(Pane):
             return self.cell_map
         if self.look.map == "pair":
             return self.shares
+        if self.look.map in {"shift", "effect"}:
+            return self.shift if self.look.map == "shift" else self.effects
         return None if self.statistics is None else self.statistics[STATISTICS.index(self.look.map)]
 
     @property
@@ -116,6 +136,12 @@ class HeadValues(Pane):
         return f"Heads · {self.measure.name}"
 
     @property
+    def progress(self) -> str:
+        """How much of a sweep is done; empty where all is."""
+        done, total = self._done
+        return f"{done}/{total}" if self.look.map == "effect" and done < total else ""
+
+    @property
     def _shape(self) -> tuple[int, int]:
         """Layers and heads; of uneven layers, the most heads."""
         return len(self._levels), len(self._levels[0]) if self._levels else 0
@@ -123,8 +149,17 @@ class HeadValues(Pane):
     @property
     def palette(self) -> Palette:
         plain = super().palette
-        is_difference = self.look.reading.against and self.look.map in UNMEASURED
-        return differences(plain) if is_difference else plain
+        is_difference = self.look.reading.against and self.look.map in OF_WEIGHTS
+        return differences(plain) if is_difference or self.look.map == "effect" else plain
+
+    @property
+    def bound(self) -> float:
+        """The value of the brightest shade."""
+        if self.look.map == "effect" and self.values is not None:
+            import numpy as np
+
+            return float(np.nanmax(np.abs(self.values), initial=0.0)) or 1.0
+        return self.measure.bound(len(self.look.keys))
 
     def _repaint(self) -> None:
         """Only the lines that hold something: blank ones would cross the wire as well."""
@@ -143,7 +178,7 @@ class HeadValues(Pane):
             ]
             return
         scale: Scale = "linear" if self.look.scale == "row" else self.look.scale
-        shares = self.values / self.measure.bound(len(self.look.keys))
+        shares = self.values / self.bound
         palette = self.palette
         self._levels = shown_levels(shares, scale, palette.count, palette.zero).tolist()
 
@@ -218,13 +253,20 @@ class HeadMap(HeadValues):
 
     def show_look(self, look: Look) -> None:
         super().show_look(look)
-        self.set_title(self.title)
+        self._entitle()
         line = look.layer + 1
         room = self.size.height
         top = self.scroll_offset.y
         wanted = min(max(top, line - room + 1), max(0, look.layer))
         if wanted != top:
             self.scroll_to(y=wanted, animate=False, force=True)
+
+    def show_effects(self, effects: np.ndarray | None, done: tuple[int, int]) -> None:
+        super().show_effects(effects, done)
+        self._entitle()
+
+    def _entitle(self) -> None:
+        self.set_title([(self.title, self.title.removeprefix("Heads · ")), (self.progress, "")])
 
     def render_line(self, y: int) -> Strip:
         layers, heads = self._shape

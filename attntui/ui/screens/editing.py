@@ -32,20 +32,27 @@ class Editing(Looking):
     painter: Painter
     _unedited: RunInfo | None = None
     """The run of the prompt as it is."""
+    _asked: Edits | None = None
+    """What runs now: a key pressed before it is done changes this, not what is shown."""
+
+    @property
+    def _edits(self) -> Edits:
+        return self.look.edits if self._asked is None else self._asked
 
     @of_a_run
     def action_ablate(self) -> None:
         """The head at the cursor off, or on again."""
         head = Head(self.look.stack, self.look.layer, self.look.head)
-        off = tuple(each for each in self.look.edits.ablated if each != head)
-        if len(off) == len(self.look.edits.ablated):
+        edits = self._edits
+        off = tuple(each for each in edits.ablated if each != head)
+        if len(off) == len(edits.ablated):
             off = (*off, head)
-        self.edit(structs.replace(self.look.edits, ablated=off))
+        self.edit(structs.replace(edits, ablated=off))
 
     @of_a_run
     def action_ablate_with(self) -> None:
         """Zeros in place of what a head gives, or its mean."""
-        edits = self.look.edits
+        edits = self._edits
         other = structs.replace(
             edits, ablate_with="mean" if edits.ablate_with == "zero" else "zero"
         )
@@ -60,7 +67,7 @@ class Editing(Looking):
     def action_cut(self) -> None:
         """The edge at the cursor cut in this head, in all heads of the layer, of all layers; whole
         again."""
-        look, edits = self.look, self.look.edits
+        look, edits = self.look, self._edits
         at, layer = (look.token("queries"), look.token("keys")), look.layer
         last = len(look.stack_info.layers) - 1 if look.stack_info is not None else 0
         steps = [
@@ -77,10 +84,10 @@ class Editing(Looking):
     @of_a_run
     def action_restore(self) -> None:
         """All heads on, all edges whole."""
-        if not self.look.edits:
+        if not self._edits:
             self.say(NOTHING)
             return
-        self.edit(Edits(ablate_with=self.look.edits.ablate_with))
+        self.edit(Edits(ablate_with=self._edits.ablate_with))
         self.say("The model is as it was.")
 
     @of_a_run
@@ -159,6 +166,7 @@ class Editing(Looking):
         if self.session.file is not None:
             self.say(FROM_FILE)
         elif edits:
+            self._asked = edits
             self.run_worker(
                 self.session.edit(edits),
                 group="session",
@@ -167,21 +175,24 @@ class Editing(Looking):
                 exit_on_error=False,
             )
         elif self._unedited is not None:
+            self._asked = None
+            self.workers.cancel_group(self, "session")
             look = replace(self.look, edits=edits, run=self._unedited)
             self.change(look.compare(None, None))
 
     def new_run(self, run: RunInfo) -> None:
         """A prompt ran as it is: heads that are off are switched off in it, too."""
-        self._unedited = run
-        edits = self.look.edits
+        edits, self._unedited = self._edits, run
         if edits.cuts:
             self.say("The text changed, so the cut edges are whole again.")
-        self.look = replace(self.look, edits=structs.replace(edits, cuts=()))
-        if edits.ablated:
-            self.edit(self.look.edits)
+        self._asked, edits = None, structs.replace(edits, cuts=())
+        self.look = replace(self.look, edits=edits)
+        if edits:
+            self.edit(edits)
 
     @on(EditReady)
     def _edit_ready(self, message: EditReady) -> None:
+        self._asked = None
         look = replace(self.look, edits=message.edits)
         self.change(look.compare(self._unedited, message.run))
         changed = ", ".join(edits_name(message.edits))
@@ -189,4 +200,5 @@ class Editing(Looking):
 
     @on(EditRefused)
     def _edit_refused(self, message: EditRefused) -> None:
+        self._asked = None
         self.say(message.sentence, severe=True)

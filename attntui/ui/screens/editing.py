@@ -32,12 +32,12 @@ class Editing(Looking):
     painter: Painter
     _unedited: RunInfo | None = None
     """The run of the prompt as it is."""
-    _asked: Edits | None = None
+    _pending: Edits | None = None
     """What runs now: a key pressed before it is done changes this, not what is shown."""
 
     @property
     def _edits(self) -> Edits:
-        return self.look.edits if self._asked is None else self._asked
+        return self.look.edits if self._pending is None else self._pending
 
     @of_a_run
     def action_ablate(self) -> None:
@@ -166,7 +166,7 @@ class Editing(Looking):
         if self.session.file is not None:
             self.say(FROM_FILE)
         elif edits:
-            self._asked = edits
+            self._pending = edits
             self.run_worker(
                 self.session.edit(edits),
                 group="session",
@@ -175,7 +175,7 @@ class Editing(Looking):
                 exit_on_error=False,
             )
         elif self._unedited is not None:
-            self._asked = None
+            self._pending = None
             self.workers.cancel_group(self, "session")
             look = replace(self.look, edits=edits, run=self._unedited)
             self.change(look.compare(None, None))
@@ -185,14 +185,14 @@ class Editing(Looking):
         edits, self._unedited = self._edits, run
         if edits.cuts:
             self.say("The text changed, so the cut edges are whole again.")
-        self._asked, edits = None, structs.replace(edits, cuts=())
+        self._pending, edits = None, structs.replace(edits, cuts=())
         self.look = replace(self.look, edits=edits)
         if edits:
             self.edit(edits)
 
     @on(EditReady)
     def _edit_ready(self, message: EditReady) -> None:
-        self._asked = None
+        self._pending = None
         look = replace(self.look, edits=message.edits)
         self.change(look.compare(self._unedited, message.run))
         changed = ", ".join(edits_name(message.edits))
@@ -200,5 +200,5 @@ class Editing(Looking):
 
     @on(EditRefused)
     def _edit_refused(self, message: EditRefused) -> None:
-        self._asked = None
+        self._pending = None
         self.say(message.sentence, severe=True)

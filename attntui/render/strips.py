@@ -86,6 +86,6 @@ def short_weight(weight: float) -> str:
     """A weight in three columns: `.61`, `1.0`; empty below half a hundredth. Below 0, in four."""
     if weight <= -0.005:
         return f"-{short_weight(-weight)}"
-    if weight < 0.005:
+    if not weight >= 0.005:  # nor is NaN, of a cell that the reading does not show
         return ""
     return f"{weight:.2f}"[1:] if weight < 0.995 else f"{weight:.1f}"

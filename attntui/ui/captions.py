@@ -5,6 +5,7 @@ from attntui.core.protocol import (
     GetScores,
     GetWindow,
     Head,
+    Mean,
     Predictions,
     Rollout,
     Top,
@@ -112,7 +113,11 @@ def whose(view: View) -> Part:
     name = short_name(view).removeprefix(STACKS[view.stack])
     if isinstance(view, Head):
         return name, f"{view.layer}.{view.head}"
-    return (name, "Rollout") if isinstance(view, Rollout) else (name,)
+    if isinstance(view, Rollout):
+        return name, "rollout"
+    return name, f"mean {view.layer}" if isinstance(
+        view, Mean
+    ) and view.layer is not None else "mean"
 
 
 def _named(view: View) -> Part:
@@ -166,8 +171,9 @@ def attends_title(look: Look, view: View, queries: tuple[int, ...], found: Top) 
     if len(queries) == 1:
         place, token = queries[0], quote(look.queries[queries[0]].text)
         title = [(f"{place} {token} attends to", f"{place} {token} →", f"{place} →")]
-    share = f"{found.hidden / len(queries):.0%} hidden"
-    return [*title, *([] if look.sinks == "show" else [(share,)]), whose(view)]
+    share = f"{found.hidden / len(queries):.0%}"
+    hidden: Title = [] if look.sinks == "show" else [(f"{share} hidden", f"hid {share}")]
+    return [*title, *hidden, whose(view)]
 
 
 def attended_title(look: Look, view: View, keys: tuple[int, ...]) -> Title:

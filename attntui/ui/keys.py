@@ -269,6 +269,16 @@ PROMPT_KEYS: tuple[tuple[str, str], ...] = (
 )
 
 
+TYPING_KEYS: tuple[tuple[str, str], ...] = (
+    ("Enter", "run"),
+    ("Esc", "leave"),
+    ("Ctrl+J", "new line"),
+    ("↑ ↓", "prompts before"),
+    ("Ctrl+T", "second text"),
+)
+"""The footer while one types."""
+
+
 def bindings() -> list[Binding]:
     """The table as Textual wants it."""
     return [

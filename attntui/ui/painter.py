@@ -57,9 +57,12 @@ class Painter:
         self.predicted: Predictions | None = None
         """The predictions that are listed."""
 
-    def forget(self) -> None:
-        """Ask for everything anew: another run, or another stack."""
+    def forget(self, is_other_text: bool) -> None:
+        """Ask for everything anew: another run, or another stack. Of another text, the lists go."""
         self._asked.clear()
+        if is_other_text:
+            for ranked in self._screen.query(RankedList):
+                ranked.clear()
 
     def follow(self, look: Look, page: Page) -> None:
         """Paint what is known of this look, and ask for the rest."""

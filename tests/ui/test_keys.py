@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import numpy as np
 from textual.widgets import Input
 
 from attntui.ui.keys import KEYS, markdown
@@ -183,3 +184,43 @@ def test_ids_and_keys_are_unique() -> None:
 def test_the_readme_lists_every_key() -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text()
     assert f"<!-- keys -->\n{markdown()}\n<!-- end of keys -->" in readme
+
+
+async def test_another_text_has_no_marks_and_opens_at_its_mask(open_app: Opener) -> None:
+    async with open_app("demo-bert", "The boy opened the door.") as screen:
+        await screen.press("space", "v", "up", "space")
+        assert screen.main.look.marked_queries and screen.main.look.marked_keys
+        await screen.press("i", "ctrl+u", *"A [MASK] sat.", "enter")
+        await screen.until(lambda: "[MASK]" in [one.text for one in screen.main.look.queries])
+        await screen.settled()
+        look = screen.main.look
+        assert not look.marked_queries and not look.marked_keys
+        assert look.queries[look.query].text == "[MASK]"
+        assert "not marked any more" in screen.text
+
+
+async def test_a_hidden_cell_has_no_figure(open_app: Opener) -> None:
+    async with open_app("demo-bert", "A dog.", size=(80, 24)) as screen:
+        await screen.press("z", "z", "t", "ctrl+home", "home")
+        grid = screen.main.query_one(AttentionGrid)
+        assert grid.window is not None and np.isnan(grid.window.weights[0, 0])
+        assert grid.cell_width >= 4 and "nan" not in screen.text
+
+
+async def test_the_footer_has_the_keys_of_the_prompt_while_one_types(open_app: Opener) -> None:
+    async with open_app() as screen:
+        assert "q quit" in screen.lines[-1]
+        await screen.press("i")
+        assert "Enter run" in screen.lines[-1] and "q quit" not in screen.lines[-1]
+        await screen.press("escape")
+        assert "q quit" in screen.lines[-1]
+
+
+async def test_a_mean_has_no_head_s_number_beside_it(open_app: Opener) -> None:
+    async with open_app(size=(80, 24)) as screen:
+        bar = screen.main.query_one("#bar")
+        here = screen.main.query_one(HeadMap).value_here()
+        assert f"this cell {here:.3f}" in screen.text
+        for key in ("m", "r"):
+            await screen.press(key)
+            assert bar.look.lens != "head" and "this cell ·" in screen.text  # type: ignore[attr-defined]

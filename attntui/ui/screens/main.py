@@ -182,15 +182,31 @@ class MainScreen(Editing, Prompting, Copying, Exporting):
                 self.note(message.run.trust.why)
         self._trouble = ""
         before = self.look
-        resumed = before.run is None and self._start.look is not None
-        was_last = not resumed and before.query >= len(before.queries) - 1
-        look = replace(before, run=message.run, before=None, after=None, shown="after").settle()
-        if was_last:
-            look = replace(look, query=first_query(look))
+        if before.run is None and self._start.look is not None:  # a resumed place
+            self.change(replace(before, run=message.run))
+            self.new_run(message.run)
+            return
+        alone = before.compare(None, None)
+        look = replace(alone, run=message.run).settle()
+        is_new = before.run is None or before.queries != look.queries
+        if is_new:
+            look = self._opened(before, look)
         self.change(look)
         self.new_run(message.run)
-        if not resumed and (before.run is None or before.queries != look.queries):
+        if is_new:
             self.run_worker(self._to_strongest_key(look), exit_on_error=False)
+
+    def _opened(self, before: Look, look: Look) -> Look:
+        """The look at another text: without the marks of the one before, at a masked place where
+        there is one, and at the last token where the cursor was at the last one."""
+        if before.marked_queries or before.marked_keys:
+            self.note("The text changed: its rows and columns are not marked any more.")
+        none: frozenset[int] = frozenset()
+        first = first_query(look)
+        is_mask = first < len(look.queries) - 1
+        was_last = before.query >= len(before.queries) - 1
+        query = first if was_last or is_mask else look.query
+        return replace(look, query=query, marked_queries=none, marked_keys=none)
 
     async def _to_strongest_key(self, look: Look) -> None:
         """Open on the key that the query looks at most, so that the head map says something."""
@@ -227,8 +243,10 @@ class MainScreen(Editing, Prompting, Copying, Exporting):
         """Show another look, and ask for what it needs."""
         before = self.look
         self.look = look = look.settle()
+        if look != before:
+            self.query_one(MessageLine).act()
         if before.run is not look.run or before.stack != look.stack:
-            self.painter.forget()
+            self.painter.forget(is_other_text=before.queries != look.queries)
         self.query_one(Pages).show(look.page)
         for name in PAGES:
             self.set_class(name == look.page, f"-{name}")

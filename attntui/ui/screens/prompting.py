@@ -11,7 +11,8 @@ from attntui.ui.memory import Memory, Past, Place, past_of
 from attntui.ui.messages import PromptEdited, PromptLeft, PromptSubmitted, Refused, SecondWanted
 from attntui.ui.session import Session
 from attntui.ui.state import Look
-from attntui.ui.widgets.prompt_box import PromptBox, SecondBox
+from attntui.ui.widgets.bars import KeyLine
+from attntui.ui.widgets.prompt_box import PromptBox, SecondBox, TextBox
 
 READ_ONLY = "The text belongs to the file, and there is no model to read another."
 SAVE_AFTER = 0.5
@@ -54,6 +55,16 @@ class Prompting(Screen[None]):
         self.memory.take_over(draft)
         self.box.open(self.memory.prompts(), draft)
         self._found = self._draft = draft
+
+    def on_descendant_focus(self) -> None:
+        self._tell_keys()
+
+    def on_descendant_blur(self) -> None:
+        self._tell_keys()
+
+    def _tell_keys(self) -> None:
+        """The footer has the keys that work where the keyboard is."""
+        self.query_one(KeyLine).show_typing(isinstance(self.focused, TextBox))
 
     def fill_boxes(self) -> None:
         """Show the prompt that runs next, where the user has typed nothing yet."""

@@ -17,6 +17,7 @@ from attntui.core.tokens import sanitise
 from attntui.render.labels import quote
 from attntui.render.names import pair_name
 from attntui.ui.captions import whose
+from attntui.ui.keys import TYPING_KEYS
 from attntui.ui.state import PAGES, Legend, Look, PageName
 
 if TYPE_CHECKING:
@@ -219,11 +220,27 @@ class KeyLine(Static):
     def __init__(self) -> None:
         super().__init__(id="keys")
         self.page: PageName = PAGES[0]
+        self.types = False
+        """Whether the keyboard is in the prompt."""
+
+    def show_typing(self, types: bool) -> None:
+        if types != self.types:
+            self.types = types
+            self.refresh()
 
     def show_page(self, page: PageName) -> None:
         if page != self.page:
             self.page = page
             self.refresh()
+
+    def _prompt_keys(self) -> Content:
+        """What the keys do while one types, the most useful first."""
+        line = Content("")
+        for show, word in TYPING_KEYS:
+            more = Content.assemble((show, Style.parse("$accent")), f" {word}  ")
+            if line.cell_length + more.cell_length <= self.size.width:
+                line += more
+        return line
 
     def _entries(self) -> list[tuple[str, str, str]]:
         """What is shown of a key, its word, its action; in order."""
@@ -240,6 +257,8 @@ class KeyLine(Static):
         return [*tabs, *moves, *others]
 
     def render(self) -> Content:
+        if self.types:
+            return self._prompt_keys()
         entries = self._entries()
         first = [entry for entry in entries if entry[1] in {"help", "prompt", "quit"}]
         rest = [entry for entry in entries if entry not in first]

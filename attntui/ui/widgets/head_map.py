@@ -336,13 +336,15 @@ class HeadBar(HeadValues):
         segments = [Segment(text, self.style_of(style)) for text, style, _ in self._parts()]
         cells = self.cells(self.look.layer, 2)
         title = self.title.removeprefix("Heads · ")
-        here, largest = self.value_here(), self.largest()
+        here = self.value_here() if self.look.shows_head else None
+        largest = self.largest()
         notes = [f"  {title}" if here is None else f"  {title} {self.measure.shown(here)}"]
         if largest is not None:
             layer, head, value = largest
             notes.append(f" · largest {layer}.{head} {self.measure.shown(value)}")
         elif self.values is not None:
-            notes = [f"  {title}: {why_blank(self.look)}"]
+            why = why_blank(self.look)
+            notes = [f"  {why}" if why.startswith(title) else f"  {title}: {why}"]
         if self.look.chosen:
             notes.append(f" · + {len(self.look.chosen)} chosen")
         room = self.size.width - Strip([*segments, *cells]).cell_length

@@ -1,5 +1,6 @@
 """What the program has to say: one sentence at a time, over the keys at the bottom."""
 
+from time import monotonic
 from typing import NamedTuple
 
 from textual.content import Content
@@ -7,6 +8,8 @@ from textual.timer import Timer
 from textual.widgets import Static
 
 SECONDS, SEVERE_SECONDS = 5.0, 12.0
+FRESH = 0.3
+"""Seconds an answer stays whatever happens: what it tells of may still change the screen."""
 
 
 class Saying(NamedTuple):
@@ -24,6 +27,8 @@ class MessageLine(Static):
         super().__init__(id="message")
         self._left: list[Saying] = []
         self._timer: Timer | None = None
+        self._since = 0.0
+        """When the first of them came into sight."""
 
     def show(self, saying: Saying) -> None:
         """Say a sentence; one that is said already, or waits, is not said twice."""
@@ -40,13 +45,19 @@ class MessageLine(Static):
             return
         if self._timer is not None:
             self._timer.stop()
-        self.display = bool(sayings)
+        self.display, self._since = bool(sayings), monotonic()
         if sayings:
             first = sayings[0]
             self.set_class(first.severe, "-severe")
             self.update(Content(first.sentence))
             seconds = SEVERE_SECONDS if first.severe else SECONDS
             self._timer = self.set_timer(seconds, self.go_on)
+
+    def act(self) -> None:
+        """The screen changed after an answer: it is read, or of no use any more."""
+        if self._left and not self._left[0].severe and not self._left[0].can_wait:
+            if monotonic() - self._since > FRESH:
+                self.go_on()
 
     def go_on(self) -> None:
         """Say what is next; after the last, the keys are in sight again."""

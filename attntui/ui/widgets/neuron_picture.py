@@ -74,9 +74,9 @@ def _notes(look: Look, canvas: Canvas) -> list[Line]:
     notes: list[Line] = []
     faint = canvas.pen("faint")
     if look.lens != "head":
-        notes.append(
-            [Segment("A mean has no query and key of its own: this is one head.  ", faint)]
-        )
+        what = "rollout" if look.lens == "rollout" else "mean"
+        why = f"A {what} has no query and key of its own: this is one head.  "
+        notes.append([Segment(why, faint)])
     if look.words:
         notes.append([Segment("Of each word, its last token.", faint)])
     return folded(notes, canvas.width)

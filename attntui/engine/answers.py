@@ -14,6 +14,7 @@ from attntui.core.protocol import (
     GetScores,
     GetShares,
     GetStatistics,
+    GetStrongest,
     GetTop,
     GetWindow,
     Reply,
@@ -25,6 +26,7 @@ from attntui.engine.calibration import calibrated
 from attntui.engine.model import LoadedModel, Work
 from attntui.engine.run import Run
 from attntui.engine.scores import take_apart
+from attntui.engine.strongest import strongest
 from attntui.engine.sweep import effects
 from attntui.engine.tops import tops
 
@@ -67,6 +69,8 @@ def answer(loaded: LoadedModel | None, run: Run, request: Request, work: Work) -
             return Arrays(run.number, ("effects", "value")), arrays
         case GetStatistics():
             return _statistics(loaded, run, request, work)
+        case GetStrongest():
+            return Arrays(run.number, ("strongest",)), [strongest(run, request, work.check_cancel)]
         case GetScores(stack=stack, layer=layer):
             return take_apart(run.views.layer(stack, layer), request)
         case GetPredictions(position=position, count=count):

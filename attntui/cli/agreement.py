@@ -198,8 +198,8 @@ TITLES = ("relation", "direction", "head", "accuracy", "baseline", "offset", "n"
 
 
 def _line(stack: StackInfo, name: str, both: dict[str, Tally]) -> Sequence[str]:
-    """The better direction of a relation."""
-    direction, tally = max(both.items(), key=lambda each: each[1].accuracy.max())
+    """A relation in the direction in which more of it was seen, else in the better one."""
+    direction, tally = max(both.items(), key=lambda each: (each[1].n, each[1].accuracy.max()))
     offset, share = tally.baseline
     return (
         name,

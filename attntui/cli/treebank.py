@@ -57,7 +57,9 @@ def read_treebank(file: str, subtypes: bool) -> list[Sentence]:
             if tokens:
                 sentences.append(_sentence(tokens, subtypes))
     except KeyError as error:
-        raise UserError(f"{name_of(file)} is no CoNLL-U: it has no column {error}.") from None
+        raise UserError(
+            f"{name_of(file)} is no CoNLL-U: it has no column {error.args[0]}."
+        ) from None
     except (ParseException, ValueError) as error:
         where = f"{name_of(file)}, sentence {len(sentences) + 1}"
         raise UserError(f"{where}: no CoNLL-U: {sanitise(str(error))}") from None

@@ -31,15 +31,6 @@ PROMPTS = [
 ]
 
 
-@pytest.fixture
-def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> type[EngineHere]:
-    class Here(EngineHere): ...
-
-    monkeypatch.setattr("attntui.cli.scan.Engine", Here)
-    monkeypatch.chdir(tmp_path)
-    return Here
-
-
 def write(path: Path, lines: list[str]) -> str:
     path.write_text("\n".join(lines) + "\n", "utf-8")
     return str(path)

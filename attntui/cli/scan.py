@@ -104,12 +104,12 @@ def scan(order: Order, survey: Survey) -> int:
     with ProgressLine() as line:
         asyncio.run(_scan(order, survey, count, line))
         if count.left_out == count.done:
-            raise UserError(f"None of the {count.done} {survey.what} was read: {count.why}")
+            raise UserError(f"None of the {survey.what} could be read; the first, {count.why}")
         for text in survey.lines(order.top):
             print(text)
         sys.stdout.flush()
         if count.left_out:
-            left_out = f"{count.left_out} of {count.done} {survey.what} were left out"
+            left_out = f"left out: {count.left_out} of {count.done} {survey.what}"
             line.say(f"{left_out}; the first, {count.why}")
     return 0
 

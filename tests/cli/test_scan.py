@@ -42,7 +42,7 @@ def test_means_and_spreads_are_those_of_the_prompts(
     corpus = write(tmp_path / "corpus.txt", [PROMPTS[0], "", "  ", *PROMPTS[1:], "went " * 33])
     assert run(["scan", corpus, "-m", str(gpt2), "--device", "cpu", "--csv", "out.csv"]) == 0
     output, errors = capsys.readouterr()
-    assert "1 of 5 prompts were left out; the first, number 5: The prompt is 33 tokens" in errors
+    assert "left out: 1 of 5 prompts; the first, number 5: The prompt is 33 tokens" in errors
     session, values = Session(), []
     session.answer(Load(ModelOptions(model=str(gpt2), device="cpu")), Work())
     for prompt in PROMPTS:
@@ -146,7 +146,11 @@ def test_hostile_prompts_and_empty_files(
     for name, content, words in (
         ("empty.txt", b"\n \n", "is empty: write one a line"),
         ("bytes.txt", b"\xff\xfe\x00", "is not valid UTF-8"),
-        ("long.txt", b"went " * 40, "None of the 1 prompts was read: number 1: The prompt is 40"),
+        (
+            "long.txt",
+            b"went " * 40,
+            "None of the prompts could be read; the first, number 1: The prompt is 40",
+        ),
         ("gone.txt", None, "cannot be read: No such file"),
     ):
         if content is not None:

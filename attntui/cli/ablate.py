@@ -5,7 +5,7 @@ import csv
 import hashlib
 import io
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,10 +78,15 @@ async def _losses(
             model = await load(engine, order.model, line)
             chosen = sets or _every_head(model)
             if order.output is None:
-                return _mean(chosen, await _answered(engine, order, questions, chosen, [], line))
+                results: list[Any] = []
+                await _answer(engine, order, questions, chosen, results, results.append, line)
+                return _mean(chosen, results)
             kept = Kept(order.output, _work(order, model, questions, chosen))
-            with kept.opened(anew=order.force):
-                await _answered(engine, order, questions, chosen, kept, line)
+            with (
+                kept.opened(anew=order.force),
+                kept.told(line, lambda: len(kept.results), len(questions), "questions", "answered"),
+            ):
+                await _answer(engine, order, questions, chosen, kept.results, kept.add, line)
             losses = _mean(chosen, kept.results)
             with whole_file(order.output, order.force) as stream:
                 stream.write(_csv(losses).encode())
@@ -92,36 +97,24 @@ async def _losses(
         raise
 
 
-async def _answered(
+async def _answer(
     engine: Engine,
     order: Order,
     questions: list[Question],
     sets: Sequence[Heads],
-    kept: Kept | list[Any],
+    results: list[Any],
+    add: Callable[[Any], None],
     line: ProgressLine,
-) -> list[Any]:
-    """Each question's [log-probabilities, logit differences]; those kept before are not asked."""
-    results = kept if isinstance(kept, list) else kept.results
-    add = results.append if isinstance(kept, list) else kept.add
-    if results:
-        line.say(f"{len(results)} of {len(questions)} questions were answered before.")
-    try:
-        for number in range(len(results), len(questions)):
-            line(Progress("questions", number, len(questions)))
-            request = GetAnswers(questions[number], tuple(sets), order.ablate_with)
-            try:
-                _, arrays = await ask(engine, request, Arrays)
-            except UserError as error:
-                raise UserError(f"{order.task}, question {number + 1}: {error}") from error
-            add([array.tolist() for array in arrays])
-    except BaseException:
-        if isinstance(kept, Kept) and results:
-            line.say(
-                f"{len(results)} of {len(questions)} questions are answered and kept in"
-                f" {kept.path}: the same command goes on from there."
-            )
-        raise
-    return results
+) -> None:
+    """Add to `results` each question's [log-probabilities, logit differences] that is not there."""
+    for number in range(len(results), len(questions)):
+        line(Progress("questions", number, len(questions)))
+        request = GetAnswers(questions[number], tuple(sets), order.ablate_with)
+        try:
+            _, arrays = await ask(engine, request, Arrays)
+        except UserError as error:
+            raise UserError(f"{order.task}, question {number + 1}: {error}") from error
+        add([array.tolist() for array in arrays])
 
 
 def _every_head(model: ModelInfo) -> list[Heads]:

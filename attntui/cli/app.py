@@ -8,7 +8,15 @@ from typer import Argument, Option
 
 import attntui
 from attntui.cli.looking import EditChoice, PictureChoice, ReadingChoice, ViewChoice
-from attntui.cli.options import ModelChoice, PromptChoice, StackChoice, StartChoice, spread
+from attntui.cli.options import (
+    ModelChoice,
+    PromptChoice,
+    SpecialTokens,
+    StackChoice,
+    StartChoice,
+    Truncate,
+    spread,
+)
 from attntui.core.errors import UserError
 
 # Plain help and plain errors: Rich's markup must never read a model's name or a prompt.
@@ -320,6 +328,85 @@ def ablate(
 
     sets = tuple(heads or ())
     return run_task(Order(model.options(), task, sets, ablate_with, output, force, top))
+
+
+@app.command()
+@spread
+def scan(
+    model: ModelChoice,
+    file: Annotated[
+        str,
+        Argument(
+            metavar="FILE",
+            help="Prompts, one a line, or a treebank; - is standard input.",
+            show_default=False,
+        ),
+    ],
+    stack: StackChoice,
+    conllu: Annotated[
+        bool, Option("--conllu", help="FILE is a treebank in the CoNLL-U format.")
+    ] = False,
+    subtypes: Annotated[
+        bool,
+        Option("--subtypes", help="Treebank: nmod:poss and its like apart, not as nmod."),
+    ] = False,
+    special_tokens: SpecialTokens = "auto",
+    truncate: Truncate = None,
+    output: Annotated[
+        str | None,
+        Option(
+            "--csv",
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="A .csv of every head; an interrupted scan goes on from FILE.part.",
+            show_default=False,
+        ),
+    ] = None,
+    top: Annotated[
+        int | None,
+        Option(
+            min=0,
+            help="How many the table lists: heads of each statistic (3), or relations (20).",
+            show_default=False,
+        ),
+    ] = None,
+    force: Annotated[
+        bool, Option("--force", "-f", help="Replace an existing file, and begin anew.")
+    ] = False,
+) -> int:
+    """Measure every head over many texts.
+
+    Of prompts: every statistic of every head, as mean and standard deviation over the prompts in
+    which it is defined; n says how many. .csv has the columns layer, head, statistic, mean, std, n.
+
+    Of a treebank: for each relation between two words, how often the word that a head gives most
+    weight, other than the word itself, is the right one; from the dependent to its head and from
+    the head to its dependent (Clark et al. 2019). Beside it, as baseline, the word at the best
+    fixed distance, up to 10 words away. In a causal model only words before count. Punctuation is
+    in the .csv only, which has the columns relation, direction, layer, head, accuracy,
+    baseline_offset, baseline_accuracy, n.
+
+    A text that the model cannot read, such as one too long for it, is left out and counted.
+    """
+    from attntui.cli.scan import Order, Survey
+    from attntui.cli.scan import scan as read_all
+    from attntui.core.protocol import PromptInput
+
+    survey: Survey
+    if conllu:
+        from attntui.cli.agreement import Agreement
+        from attntui.cli.treebank import read_treebank
+
+        survey = Agreement(read_treebank(file, subtypes))
+    elif subtypes:
+        raise UserError("--subtypes is of a treebank: it needs --conllu.")
+    else:
+        from attntui.cli.spreads import Spreads, read_prompts
+
+        survey = Spreads(read_prompts(file))
+    prompt = PromptInput(text="", special_tokens=special_tokens, truncate=truncate)
+    return read_all(Order(model.options(), prompt, stack.stack, output, force, top), survey)
 
 
 @app.command()

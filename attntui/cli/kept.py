@@ -2,18 +2,21 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
+from attntui.cli.progress import ProgressLine
 from attntui.core.errors import UserError
+from attntui.export.write import whole_file
 
 
 class Kept:
     """The file beside the output, `OUTPUT.part`: what the work is, then a result a line.
 
-    A line that was not finished when the program ended is left out, and written again.
+    A line that was not finished when the program ended is left out, and written again. Where
+    results are summed up, the sums so far are the only one.
     """
 
     def __init__(self, output: str, work: dict[str, Any]) -> None:
@@ -46,6 +49,32 @@ class Kept:
         self._flush()
         self.results.append(result)
 
+    def put(self, result: Any) -> None:
+        """Keep a result in place of those before; on the disk is always one of them, whole."""
+        with whole_file(str(self.path), force=True) as stream:
+            stream.write(f"{self._work}\n{json.dumps(result)}\n".encode())
+        self.results = [result]
+
+    @contextmanager
+    def told(
+        self, line: ProgressLine, done: Callable[[], int], total: int, what: str, past: str
+    ) -> Iterator[None]:
+        """Say how much was done before, and when what is inside is cut short, how much is now.
+
+        `what` is counted, "questions", and what is done to them is `past`, "answered".
+        """
+        if done():
+            line.say(f"{done()} of {total} {what} were {past} before.")
+        try:
+            yield
+        except BaseException:
+            if done():
+                line.say(
+                    f"{done()} of {total} {what} are {past} and kept in {self.path}: the same"
+                    " command goes on from there."
+                )
+            raise
+
     def remove(self) -> None:
         """Once the output is there."""
         self.path.unlink(missing_ok=True)
@@ -61,7 +90,7 @@ class Kept:
         first, *lines = self.path.read_text("utf-8").split("\n")
         if first != self._work:
             raise UserError(
-                f"{self.path} was begun with another task, model or choice of heads: use --force to"
-                " begin anew."
+                f"{self.path} was begun with another task, model or options: use --force to begin"
+                " anew."
             )
         return lines[:-1]

@@ -52,6 +52,15 @@ class ModelChoice:
         )
 
 
+SpecialTokens = Annotated[
+    Literal["auto", "none", "bos"], Option(help="Which special tokens are added.")
+]
+Truncate = Annotated[
+    Literal["left", "right"] | None,
+    Option(help="Cut a prompt that is too long on this side.", show_default=False),
+]
+
+
 @dataclass(frozen=True)
 class PromptChoice:
     """What the model reads."""
@@ -86,13 +95,8 @@ class PromptChoice:
             "with role and content.",
         ),
     ] = False
-    special_tokens: Annotated[
-        Literal["auto", "none", "bos"], Option(help="Which special tokens are added.")
-    ] = "auto"
-    truncate: Annotated[
-        Literal["left", "right"] | None,
-        Option(help="Cut a prompt that is too long on this side.", show_default=False),
-    ] = None
+    special_tokens: SpecialTokens = "auto"
+    truncate: Truncate = None
 
     @property
     def is_given(self) -> bool:

@@ -31,18 +31,33 @@ def read_prompt(text: str | None, file: str | None) -> str | None:
         return None if text is None else check_text(text, "--prompt")
     if text is not None:
         raise UserError("Give the prompt with --prompt or with --prompt-file, not with both.")
-    name = "standard input" if file == STDIN else file
+    content = read_file(file, "The prompt file").removesuffix("\n")
+    if not content.strip():
+        raise UserError(f"The prompt file {name_of(file)} is empty.")
+    return content
+
+
+def read_file(file: str, what: str) -> str:
+    """The text of a file or of standard input, its lines ended by line feeds.
+
+    `what` it is, for errors: "The treebank".
+
+    Raises:
+        UserError: it cannot be read as UTF-8.
+    """
+    name = name_of(file)
     try:
         data = sys.stdin.buffer.read() if file == STDIN else Path(file).read_bytes()
-        content = data.decode("utf-8-sig")
+        return data.decode("utf-8-sig").replace("\r\n", "\n")
     except OSError as error:
-        raise UserError(f"The prompt file {name} cannot be read: {error.strerror}.") from error
+        raise UserError(f"{what} {name} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
-        raise UserError(f"The prompt file {name} is not valid UTF-8.") from error
-    content = content.replace("\r\n", "\n").removesuffix("\n")
-    if not content.strip():
-        raise UserError(f"The prompt file {name} is empty.")
-    return content
+        raise UserError(f"{what} {name} is not valid UTF-8.") from error
+
+
+def name_of(file: str) -> str:
+    """A file as a sentence names it."""
+    return "standard input" if file == STDIN else file
 
 
 def default_prompt(model: str) -> str | None:

@@ -142,7 +142,7 @@ async def _report(order: Order, width: int, line: ProgressLine) -> Report:
 
 
 def _choose_view(order: Order, source: Source) -> View:
-    stack, wanted = choose_stack(source.model, source.run, order.stack), order.wanted
+    stack, wanted = choose_stack(source.model, source.run.stacks, order.stack), order.wanted
     if wanted.rollout is not None:
         return msgspec.structs.replace(wanted.rollout, stack=stack.name)
     if wanted.mean_of:

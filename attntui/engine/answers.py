@@ -15,6 +15,7 @@ from attntui.core.protocol import (
     GetShares,
     GetShifts,
     GetStatistics,
+    GetStrongest,
     GetTop,
     GetWindow,
     Reading,
@@ -31,6 +32,7 @@ from attntui.engine.reading import Reader
 from attntui.engine.run import Run
 from attntui.engine.scores import take_apart
 from attntui.engine.shifts import shifts
+from attntui.engine.strongest import strongest
 from attntui.engine.sweep import effects
 from attntui.engine.tops import tops
 
@@ -80,6 +82,8 @@ def answer(
             return Arrays(run.number, ("effects", "value")), arrays
         case GetStatistics():
             return _statistics(loaded, run, request, work)
+        case GetStrongest():
+            return Arrays(run.number, ("strongest",)), [strongest(run, request, work.check_cancel)]
         case GetScores(stack=stack, layer=layer):
             return take_apart(run.views.layer(stack, layer), request)
         case GetPredictions():

@@ -44,7 +44,7 @@ def choose_tower(
         UserError: no such stack, layer or head, a chosen layer has no attention, or the run
             knows no words.
     """
-    stack = choose_stack(model, run, wanted)
+    stack = choose_stack(model, run.stacks, wanted)
     remarks = []
     numbers = choose(layers, len(stack.layers), "layer", model.name)
     silent = [number for number in numbers if not stack.layers[number].heads]
@@ -68,19 +68,21 @@ def _units(side: SideInfo, words: bool) -> tuple[Unit, ...]:
     return side.words if words else side.tokens
 
 
-def choose_stack(model: ModelInfo, run: RunInfo, wanted: Stack | None) -> StackInfo:
-    """The stack that the user named, else the first.
+def choose_stack(
+    model: ModelInfo, stacks: tuple[StackInfo, ...], wanted: Stack | None
+) -> StackInfo:
+    """The stack of a model or its run that the user named, else the first.
 
     Raises:
-        UserError: the run has no such stack.
+        UserError: there is no such stack.
     """
     if wanted is None:
-        return run.stacks[0]
-    found = next((stack for stack in run.stacks if stack.name == wanted), None)
+        return stacks[0]
+    found = next((stack for stack in stacks if stack.name == wanted), None)
     if found is None:
-        names = ", ".join(stack.name for stack in run.stacks)
+        names = ", ".join(stack.name for stack in stacks)
         raise UserError(
             f"{model.name} has no {wanted} attention"
-            + (f"; it has {names}." if len(run.stacks) > 1 else ": leave out --attention.")
+            + (f"; it has {names}." if len(stacks) > 1 else ": leave out --attention.")
         )
     return found

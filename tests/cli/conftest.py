@@ -19,6 +19,8 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from tests.cli.engine_here import EngineHere
+
 WORDS = ("<unk>", "<s>", "</s>", "<pad>", "When", "Mary", "and", "John", "went", "home", ",")
 PROMPT = "When Mary and John went home , John went"
 
@@ -125,6 +127,17 @@ def attntui(environment: dict[str, str], tmp_path: Path) -> Command:
         )
 
     return run
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> type[EngineHere]:
+    """`attntui scan` with the engine in this process."""
+
+    class Here(EngineHere): ...
+
+    monkeypatch.setattr("attntui.cli.scan.Engine", Here)
+    monkeypatch.chdir(tmp_path)
+    return Here
 
 
 FAKE = Path(__file__).parents[1] / "client" / "fake_engine.py"

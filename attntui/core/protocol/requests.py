@@ -140,6 +140,19 @@ class GetStatistics(Struct, frozen=True, tag="statistics"):
     basis: Basis = "prompt"
 
 
+class GetStrongest(Struct, frozen=True, tag="strongest"):
+    """Which word each word gives most weight; `Arrays`: `strongest` (layers, heads, words) int64.
+
+    `words` are half-open ranges of tokens, in order and apart, and the answer counts them from 0:
+    the word, other than itself, that a word gives most, as the sum over a key's tokens and the mean
+    over a query's; the first of equals, -1 where all get 0. Tokens of no word are passed over.
+    """
+
+    run: int
+    stack: Stack
+    words: tuple[tuple[int, int], ...]
+
+
 class GetHidden(Struct, frozen=True, tag="hidden"):
     """What a reading hides among a stack's keys; answered by `Hidden`."""
 
@@ -234,6 +247,7 @@ Request = (
     | GetShifts
     | GetEffects
     | GetStatistics
+    | GetStrongest
     | GetHidden
     | GetTop
     | GetScores

@@ -1,0 +1,205 @@
+"""`attntui scan`: every head over many texts, one after another, of which only sums are kept."""
+
+import asyncio
+import csv
+import hashlib
+import io
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from msgspec.structs import replace
+
+from attntui.cli.kept import Kept
+from attntui.cli.progress import ProgressLine
+from attntui.client.engine import Engine
+from attntui.client.errors import EngineFault, EngineGone
+from attntui.client.questions import load, trace
+from attntui.core.errors import UserError
+from attntui.core.protocol import (
+    ModelInfo,
+    ModelOptions,
+    Progress,
+    PromptInput,
+    RunInfo,
+    Stack,
+    StackInfo,
+)
+from attntui.export.tower import choose_stack
+from attntui.export.write import check_target, whole_file
+
+RUN = 1
+KEEP_INTERVAL = 1.0
+"""Seconds between two times that the sums so far are kept: each waits for the disk."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """Which model reads, how, and where the numbers go."""
+
+    model: ModelOptions
+    prompt: PromptInput
+    """How texts are read; its own is replaced by each of them."""
+    stack: Stack | None
+    output: str | None
+    force: bool
+    top: int | None
+
+
+class Survey(Protocol):
+    """What is found out, and its sums so far."""
+
+    what: str
+    """What its texts are: "prompts"."""
+    texts: Sequence[str]
+    content: str
+    """All that decides what is read, for the file of an interrupted scan."""
+    columns: tuple[str, ...]
+
+    def begin(self, stack: StackInfo) -> None:
+        """Before anything else: the heads to look at.
+
+        Raises:
+            UserError: they cannot be looked at in this way.
+        """
+
+    async def add(self, engine: Engine, run: RunInfo, at: int) -> None:
+        """Add what text `at` shows, all of it or nothing."""
+
+    def state(self) -> Any:
+        """The sums as JSON takes them."""
+
+    def restore(self, state: Any) -> None:
+        """Go on from sums kept before."""
+
+    def rows(self) -> Iterable[Sequence[object]]:
+        """The lines of the .csv."""
+
+    def lines(self, top: int | None) -> Iterator[str]:
+        """The table."""
+
+
+@dataclass
+class Count:
+    """How many texts were gone through, how many of them were left out, and why the first was."""
+
+    done: int = 0
+    left_out: int = 0
+    why: str = ""
+
+
+def scan(order: Order, survey: Survey) -> int:
+    """Have the model read every text, print what is found, and write the .csv where one is wanted.
+
+    Raises:
+        UserError: a bad output or model, or no text that the model can read.
+        EngineGone, EngineFault: the engine failed; its log is in the error's notes.
+    """
+    if order.output is not None:
+        check_target(order.output, order.force)
+    count = Count()
+    with ProgressLine() as line:
+        asyncio.run(_scan(order, survey, count, line))
+        if count.left_out == count.done:
+            raise UserError(f"None of the {survey.what} could be read; the first, {count.why}")
+        for text in survey.lines(order.top):
+            print(text)
+        sys.stdout.flush()
+        if count.left_out:
+            left_out = f"left out: {count.left_out} of {count.done} {survey.what}"
+            line.say(f"{left_out}; the first, {count.why}")
+    return 0
+
+
+async def _scan(order: Order, survey: Survey, count: Count, line: ProgressLine) -> None:
+    engine = Engine()
+    try:
+        async with engine:
+            model = await load(engine, order.model, line)
+            stack = choose_stack(model, model.stacks, order.stack)
+            survey.begin(stack)
+            # An encoder needs nothing that its decoder writes.
+            generate = 0 if stack.name == "encoder" else order.prompt.generate
+            prompt = replace(order.prompt, generate=generate)
+            if order.output is None:
+                await _read(engine, prompt, survey, count, line)
+                return
+            kept = Kept(order.output, _work(order, survey, model, stack))
+            with _gone_on(kept, order, survey, count, line):
+                await _read(engine, prompt, survey, count, line, kept)
+            if count.left_out < count.done:
+                with whole_file(order.output, order.force) as stream:
+                    stream.write(_csv(survey).encode())
+            kept.remove()
+    except (EngineGone, EngineFault) as error:
+        error.add_note("The engine's log:\n" + "\n".join(engine.log))
+        raise
+
+
+@contextmanager
+def _gone_on(
+    kept: Kept, order: Order, survey: Survey, count: Count, line: ProgressLine
+) -> Iterator[None]:
+    """Go on from what was kept, and however this ends, keep what there is then."""
+    total = len(survey.texts)
+    with kept.opened(anew=order.force):
+        if kept.results:
+            count.done, count.left_out, count.why, sums = kept.results[-1]
+            survey.restore(sums)
+        with kept.told(line, lambda: count.done, total, survey.what, "read"):
+            try:
+                yield
+            finally:
+                _keep(kept, survey, count)
+
+
+def _keep(kept: Kept, survey: Survey, count: Count) -> None:
+    kept.put([count.done, count.left_out, count.why, survey.state()])
+
+
+async def _read(
+    engine: Engine,
+    prompt: PromptInput,
+    survey: Survey,
+    count: Count,
+    line: ProgressLine,
+    kept: Kept | None = None,
+) -> None:
+    """Read the texts that are not read yet; one that the model cannot read is left out."""
+    kept_at = time.monotonic()
+    for at in range(count.done, len(survey.texts)):
+        line(Progress(survey.what, at, len(survey.texts)))
+        try:
+            run = await trace(engine, RUN, replace(prompt, text=survey.texts[at]))
+            await survey.add(engine, run, at)
+        except UserError as error:
+            count.left_out += 1
+            count.why = count.why or f"number {at + 1}: {error}"
+        count.done += 1
+        if kept is not None and time.monotonic() > kept_at + KEEP_INTERVAL:
+            _keep(kept, survey, count)
+            kept_at = time.monotonic()
+
+
+def _work(order: Order, survey: Survey, model: ModelInfo, stack: StackInfo) -> dict[str, Any]:
+    """What decides the sums, so that only the same work goes on."""
+    return {
+        "model": model.name,
+        "revision": model.revision,
+        "dtype": model.dtype,
+        "stack": stack.name,
+        "reading": [order.prompt.special_tokens, order.prompt.truncate],
+        "survey": survey.columns,
+        "texts": hashlib.sha256(survey.content.encode()).hexdigest(),
+    }
+
+
+def _csv(survey: Survey) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(survey.columns)
+    writer.writerows(survey.rows())
+    return text.getvalue()

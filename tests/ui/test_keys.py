@@ -5,6 +5,7 @@ from pathlib import Path
 
 from textual.widgets import Input
 
+from attntui.core.protocol import Word
 from attntui.ui.keys import KEYS, markdown
 from attntui.ui.state import Start
 from attntui.ui.widgets.attention_grid import AttentionGrid
@@ -106,8 +107,45 @@ async def test_search_goes_round(open_app: Opener) -> None:
         assert main.look.query == first
         await screen.press("N")
         assert main.look.query == second
-        await screen.press("slash", *"zebra", "enter")
-        assert "No token holds" in screen.text
+        await screen.press("slash", *"zebra")
+        assert main.look.query == second, "“z” or “ze” may be there, the whole is not"
+        await screen.press("enter")
+        assert "The text has no" in screen.text
+
+
+async def test_search_finds_what_goes_over_several_tokens(open_app: Opener) -> None:
+    async with open_app(prompt="The old queen saw a queen.") as screen:
+        main = screen.main
+        texts = [token.text for token in main.look.queries]
+        before = main.look.query
+        assert not any("queen" in text for text in texts)
+        found = []
+        for keys in (["slash", *"QUEEN", "enter"], ["n"]):
+            await screen.press(*keys)
+            found.append(main.look.query)
+            assert "".join(texts[found[-1] :]).strip().startswith("queen")
+        assert found[0] != found[1]
+        await screen.press("slash", *"queer", "enter")
+        assert main.look.query == found[1] != before and "The text has no" in screen.text
+    async with open_app("demo-bert", "The old king, a queen.") as screen:
+        for key in ("w", "w"):  # in words, then in tokens, which bring no white space
+            await screen.press(key, "slash", *"old ki", "enter")
+            look = screen.main.look
+            assert look.queries[look.query].text == "old"
+
+
+async def test_words_and_back_is_the_same_cell(open_app: Opener) -> None:
+    async with open_app(prompt="The old queen saw a queen.") as screen:
+        await screen.press("ctrl+end", "end")
+        for _ in range(len(screen.main.look.queries)):
+            look = screen.main.look
+            await screen.press("w", "w")
+            assert (screen.main.look.query, screen.main.look.key) == (look.query, look.key)
+            await screen.press("up", "left")
+        await screen.press("ctrl+end", "w", "up")
+        word = screen.main.look.queries[screen.main.look.query]
+        await screen.press("w")
+        assert isinstance(word, Word) and word.first < word.last == screen.main.look.query
 
 
 async def test_zoom_writes_numbers_and_pools(open_app: Opener) -> None:

@@ -5,12 +5,12 @@ from pathlib import Path
 
 from textual.widgets import Input
 
-from attntui.core.protocol import Word
+from attntui.core.protocol import PromptInput, Word
 from attntui.ui.keys import KEYS, markdown
 from attntui.ui.state import Start
 from attntui.ui.widgets.attention_grid import AttentionGrid
 from attntui.ui.widgets.head_map import HeadMap
-from attntui.ui.widgets.prompt_box import PromptBox
+from attntui.ui.widgets.prompt_box import PromptBox, SecondBox
 from tests.ui.conftest import Opener
 
 
@@ -75,6 +75,32 @@ async def test_letters_never_fire_while_typing(open_app: Opener) -> None:
         assert screen.main.look == before
         await screen.press("escape")
         assert screen.main.query_one(AttentionGrid).has_focus
+
+
+async def test_the_prompt_is_emptied_whole_and_walked_from_end_to_end(open_app: Opener) -> None:
+    text = "a long prompt of many words " * 20
+    async with open_app(prompt=text + "\nand a second line") as screen:
+        box, look = screen.main.query_one(PromptBox), screen.main.look
+        before = box.text
+        await screen.press("i", "ctrl+home")
+        assert box.cursor_location == (0, 0)
+        await screen.press("ctrl+end")
+        assert box.cursor_location == box.document.end
+        assert screen.main.look == look
+        await screen.press("up", "ctrl+u")
+        assert box.text == ""
+        await screen.press("ctrl+z")
+        assert box.text == before
+
+
+async def test_a_model_that_writes_on_has_no_second_sentence(open_app: Opener) -> None:
+    async with open_app() as screen:
+        await screen.press("I")
+        assert "demo reads one text; BERT's kind reads two sentences." in screen.text
+        assert not screen.main.query_one(SecondBox).display
+    async with open_app(prompt=PromptInput(text="A cat.", pair="A dog.")) as screen:
+        await screen.press("I")
+        assert screen.main.query_one(SecondBox).has_focus
 
 
 async def test_the_prompt_runs_and_is_remembered(open_app: Opener) -> None:

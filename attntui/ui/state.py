@@ -124,6 +124,11 @@ class Look:
         """The stack looked at; None before a model is loaded."""
         return next((stack for stack in self.stacks if stack.name == self.stack), None)
 
+    @property
+    def is_given(self) -> bool:
+        """Whether the weights are a file's, and what it left out is nowhere."""
+        return self.model is not None and self.model.capture == "given"
+
     def side(self, axis: Axis) -> SideInfo | None:
         """The side along an axis of the present stack; None before a run."""
         stack = self.stack_info

@@ -211,12 +211,12 @@ def export(
     """Write attention as numbers or as a picture.
 
     .npz, .safetensors and .json hold tokens, token_ids, layers, heads, attention (layers, heads,
-    query, key) and meta; where keys are other tokens than queries, key_tokens too. On request
-    they hold mean (layers, query, key), mean_of and rollout (query, key), logits (query,
-    vocabulary) and each statistic by its name (layers, heads). What is not there is NaN, null in
-    .json. With --words, tokens are words and there are no token_ids. Where --sinks hides weights
-    they are NaN, and attention_hidden (layers, heads, query) is how much of each row is hidden;
-    NaN are also those that --between leaves out.
+    query, key) and meta; where keys are other tokens than queries, key_tokens too; of a pair
+    sentence_b_start. On request they hold mean (layers, query, key), mean_of and rollout (query,
+    key), logits (query, vocabulary) and each statistic by its name (layers, heads). What is not
+    there is NaN, null in .json. With --words, tokens are words and there are no token_ids. Where
+    --sinks hides weights they are NaN, and attention_hidden (layers, heads, query) is how much of
+    each row is hidden; NaN are also those that --between leaves out.
 
     .csv has the columns layer, head, query, key, weight; --mean adds rows whose head is "mean",
     --mean-of and --rollout rows whose layer is "all".

@@ -12,7 +12,8 @@ from attntui.core.tokens import sanitise
 TERMINAL_PATIENCE, TERMINAL_INTERVAL = 0.4, 0.1
 """Seconds before a terminal is told anything, and between two changes: quick work says nothing."""
 SPARSE_INTERVAL = 10.0
-"""Seconds between two lines where there is no terminal."""
+"""Where there is no terminal: seconds that a stage lasts before it is told, and between two lines.
+All stages together may take as long, and the last be over when it is told."""
 
 
 class ProgressLine:
@@ -21,7 +22,9 @@ class ProgressLine:
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
         self._terminal = self._stream.isatty()
-        self._next = time.monotonic() + (TERMINAL_PATIENCE if self._terminal else SPARSE_INTERVAL)
+        self._next = time.monotonic() + (TERMINAL_PATIENCE if self._terminal else 0)
+        self._since: dict[str, float] = {}
+        """When each stage was heard of first: stages take turns."""
         self._width = 0
 
     def __enter__(self) -> Self:
@@ -33,7 +36,8 @@ class ProgressLine:
     def __call__(self, progress: Progress) -> None:
         """Show `progress`, unless something was shown a moment ago."""
         now = time.monotonic()
-        if now < self._next:
+        since = self._since.setdefault(progress.stage, now)
+        if now < self._next or not (self._terminal or now >= since + SPARSE_INTERVAL):
             return
         if self._terminal:
             self._redraw(describe(progress))

@@ -31,7 +31,8 @@ def open_screen(
     from attntui.ui.state import Start
 
     place = None if prompt.is_given else Memory().place()
-    draft = place.draft if place is not None else None
+    is_same = place is not None and place.options.model == options.model
+    draft = place.draft if place is not None and is_same else None
     return run_screen(options, text, Start(attention=attention, draft=draft, **_start(choice)))
 
 

@@ -156,10 +156,13 @@ def _check_values(layers: Layers, name: str, learned_sink: bool) -> list[str]:
         missing = np.isnan(layer)
         blank = missing.all(-1)  # (heads, queries)
         holes += int((missing.any(-1) & ~blank.all(-1, keepdims=True)).sum())
-        sums = np.nansum(layer, -1)[~blank]
-        if sums.max() > 1 + SUM_TOLERANCE:
-            _check_sums(layer, float(sums.max()), place)
-        low, high = min(low, float(sums.min())), max(high, float(sums.max()))
+        sums = np.nansum(layer, -1)
+        largest = float(sums[~blank].max())
+        if largest > 1 + SUM_TOLERANCE:
+            _check_sums(layer, largest, place)
+        # A row with holes sums to less than 1 as it must.
+        whole = sums.min(initial=largest, where=~missing.any(-1))
+        low, high = min(low, float(whole)), max(high, largest)
     notes = []
     if holes:
         notes.append(f"{holes} rows of {name} hold NaN, shown as not given.")

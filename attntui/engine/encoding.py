@@ -68,7 +68,13 @@ def encode(
 
 
 def takes_pairs(loaded: LoadedModel) -> bool:
-    """Whether two sentences are more to the model than one text."""
+    """Whether two sentences are more to the model than one text.
+
+    To one that writes on, as GPT and Llama do, they are not: the token that its tokenizer may put
+    between them begins another text.
+    """
+    if loaded.predicts == "next" and not (has_decoder(loaded.model) or _has_segments(loaded)):
+        return False
     try:
         pieces = tokenise(loaded, PromptInput(text="a", pair="b"))
     except (NotImplementedError, ValueError):  # mistral-common's takes no second sentence

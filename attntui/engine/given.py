@@ -11,7 +11,7 @@ import torch
 from attntui.core.axes import MOST, Layers, numbers, place, split
 from attntui.core.errors import UserError
 from attntui.core.given import STACKS, TEXTS, Given, assemble
-from attntui.core.protocol import ModelInfo, SideInfo, Stack, Token, Trust, Word
+from attntui.core.protocol import BETWEEN, ModelInfo, SideInfo, Stack, Token, Trust, Word
 from attntui.core.tokens import sanitise
 from attntui.engine import devices
 from attntui.engine.archives import Archive, open_archive
@@ -145,7 +145,7 @@ def _sides(archive: Archive, given: Given) -> tuple[SideInfo, ...]:
 def _info(
     name: str, meta: dict[str, Any], given: Given, towers: tuple[Tower, ...], dtype: str
 ) -> ModelInfo:
-    notes = [*_source(meta), *given.notes]
+    notes = [*_source(meta), *_left_out(meta), *given.notes]
     notes += [note for tower in towers for note in _gaps(tower)]
     return ModelInfo(
         name=name,
@@ -175,6 +175,17 @@ def _source(meta: dict[str, Any]) -> list[str]:
     exact = isinstance(trust, dict) and trust.get("exact") is True
     model = sanitise(str(meta["model"]))
     return [f"attntui wrote this of {model}, {'exact' if exact else 'not known to be exact'}."]
+
+
+def _left_out(meta: dict[str, Any]) -> list[str]:
+    """What of every matrix attntui was told to leave out when it wrote the file."""
+    notes, between = [], meta.get("between")
+    if between in BETWEEN and between != "all":
+        pair = between.replace("-", "→")
+        notes.append(f"The file holds {pair} only: all else between the sentences is not in it.")
+    if meta.get("sinks") in ("hide", "renormalise"):
+        notes.append("The file holds no weights on special tokens and attention sinks.")
+    return notes
 
 
 def _gaps(tower: Tower) -> list[str]:
@@ -214,17 +225,17 @@ def _named(what: str, found: list[int]) -> str:
 
 
 def _trust(towers: tuple[Tower, ...], dtype: str) -> Trust:
-    """Every row that is given is measured; there is nothing to compare it with."""
+    """Every row that is given whole is measured; there is nothing to compare it with."""
     sum_error, leak, rows = 0.0, 0.0, 0
     for tower in towers:
         for layer in tower.present:
             for start, stop in tiles(layer, layer.info.heads):
                 weights = layer.rows(start, stop)
-                given = ~weights.isnan().all(-1)
+                whole = ~weights.isnan().any(-1)
                 sums, sinks = weights.nansum(-1), layer.sinks(start, stop)
-                errors = (sums + (0 if sinks is None else sinks) - 1).abs()[given]
+                errors = (sums + (0 if sinks is None else sinks) - 1).abs()[whole]
                 sum_error = max(sum_error, float(errors.max())) if len(errors) else sum_error
-                rows += int(given.any(0).sum())
+                rows += int(whole.any(0).sum())
                 if tower.causal:
                     leak = max(leak, float(weights.nan_to_num().triu(start + 1).max()))
     causal = any(tower.causal for tower in towers)

@@ -16,14 +16,15 @@ from attntui.core.errors import UserError
 from attntui.core.protocol import ModelOptions
 from attntui.core.tokens import sanitise
 
+JAPANESE = "'attntui[ja]', in a clone pip install '.[ja]'"
 PACKAGES = {
     "sentencepiece": "sentencepiece protobuf",
     "tiktoken": "tiktoken",
     "google.protobuf": "protobuf",
     "protobuf": "protobuf",
-    "fugashi": "'attntui[ja]'",
-    "unidic_lite": "'attntui[ja]'",
-    "unidic-lite": "'attntui[ja]'",
+    "fugashi": JAPANESE,
+    "unidic_lite": JAPANESE,
+    "unidic-lite": JAPANESE,
     "unidic": "unidic",
     "ipadic": "ipadic",
     "sudachipy": "sudachipy sudachidict_core",

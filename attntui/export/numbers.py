@@ -4,6 +4,7 @@ import numpy as np
 
 from attntui.client.questions import OnProgress, ask, logit_rows
 from attntui.core.errors import UserError
+from attntui.core.pairs import sentence_boundary
 from attntui.core.protocol import (
     STATISTICS,
     GetHidden,
@@ -102,6 +103,8 @@ class _Writing:
             entries["token_ids"] = [unit.id for unit in tower.queries if isinstance(unit, Token)]
         if tower.stack.keys != tower.stack.queries:
             entries["key_tokens"] = [whole_text(unit.text) for unit in tower.keys]
+        elif (second := sentence_boundary(tower.queries)) is not None:
+            entries["sentence_b_start"] = [second]
         if self._numbers.reading.sinks != "show":
             request = GetHidden(self._source.run.run, tower.stack.name, self._numbers.reading.words)
             hidden, _ = await ask(self._source.engine, request, Hidden, self._progress)

@@ -264,6 +264,8 @@ PROMPT_KEYS: tuple[tuple[str, str], ...] = (
     ("Enter", "Run the prompt"),
     ("Ctrl+J", "Start a new line"),
     ("Ctrl+T", "To the second sentence or the decoder's text, and back"),
+    ("Ctrl+U", "Empty the prompt; Ctrl+Z brings it back"),
+    ("Ctrl+Home, Ctrl+End", "To the start and the end of the prompt"),
     ("↑ ↓", "On the first and last line: the prompts before and after"),
     ("Esc", "Leave the prompt"),
 )

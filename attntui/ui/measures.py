@@ -197,7 +197,7 @@ def why_blank(look: Look) -> str:
     """Why no head has a value on the head map, in a few words."""
     stack = look.stack_info
     if look.map == "cell":
-        return "this cell is hidden"
+        return "this cell is not in the file" if look.is_given else "this cell is hidden"
     if look.map == "effect":
         return "not measured yet"
     if look.map in ONE_TEXT and stack is not None and stack.queries != stack.keys:

@@ -1,25 +1,49 @@
-"""Going somewhere by name: a head such as 5.1, a token by a part of its text."""
+"""Going somewhere by name: a head such as 5.1, a token by a part of the text."""
 
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import replace
+from itertools import accumulate
 
 from attntui.core.errors import UserError
-from attntui.ui.state import Look, Unit
+from attntui.core.protocol import Word
+from attntui.ui.state import Look
 
 
-def find_token(tokens: Sequence[Unit], part: str, start: int, step: int) -> int | None:
-    """The position of the next token that holds `part`, going round; None where none does.
+def find_token(look: Look, part: str, step: int) -> int | None:
+    """The position of the next query in which `part` begins, going round; None where none has it.
 
-    `step` is 1 or -1; with 0 the token at `start` itself is looked at first.
+    `part` may go on into the tokens after. `step` is 1 or -1; with 0 the query at the cursor itself
+    is looked at first.
     """
-    wish = part.casefold()
-    if not wish:
-        return None
-    for distance in range(len(tokens)):
-        at = (start + step + distance * (step or 1)) % len(tokens)
-        if wish in tokens[at].text.casefold():
+    texts = _texts(look)
+    ends = list(accumulate(map(len, texts)))
+    found = {bisect_right(ends, at) for at in _places("".join(texts), part.casefold())}
+    for distance in range(len(texts)):
+        at = (look.query + step + distance * (step or 1)) % len(texts)
+        if at in found:
             return at
     return None
+
+
+def _texts(look: Look) -> list[str]:
+    """What each query adds to the text, the white space before it included."""
+    side = look.side("queries")
+    if side is None:
+        return []
+    firsts = [unit.first if isinstance(unit, Word) else at for at, unit in enumerate(look.queries)]
+    return [
+        (side.tokens[first].gap + unit.text).casefold()
+        for first, unit in zip(firsts, look.queries, strict=True)
+    ]
+
+
+def _places(text: str, part: str) -> Iterator[int]:
+    """Where `part` begins, overlapping ones included."""
+    at = text.find(part) if part else -1
+    while at >= 0:
+        yield at
+        at = text.find(part, at + 1)
 
 
 def find_head(look: Look, name: str) -> Look:

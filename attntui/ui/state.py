@@ -108,6 +108,8 @@ class Look:
     threshold: float = 0.0
     """Weights below it are not drawn; no number changes."""
     words: bool = False
+    left: tuple[int, int] = (0, 0)
+    """Where words are looked at: the tokens, as (query, key), that the cursor was at before."""
     sinks: Sinks = "show"
     between: Between = "all"
     marked_queries: frozenset[int] = frozenset()
@@ -137,6 +139,11 @@ class Look:
     def stack_info(self) -> StackInfo | None:
         """The stack looked at; None before a model is loaded."""
         return next((stack for stack in self.stacks if stack.name == self.stack), None)
+
+    @property
+    def is_given(self) -> bool:
+        """Whether the weights are a file's, and what it left out is nowhere."""
+        return self.model is not None and self.model.capture == "given"
 
     def side(self, axis: Axis) -> SideInfo | None:
         """The side along an axis of the present stack; None before a run."""
@@ -174,6 +181,11 @@ class Look:
         units = self.units(axis)
         unit = units[at] if at < len(units) else None
         return unit.last if isinstance(unit, Word) else at
+
+    def _left(self, axis: Axis) -> int:
+        """The token that the word at the cursor came from; where it came from none, its last."""
+        at, left = (self.query, self.left[0]) if axis == "queries" else (self.key, self.left[1])
+        return left if self.unit_of(axis, left) == at else self.token(axis)
 
     def unit_of(self, axis: Axis, token: int) -> int:
         """The position of a token: itself, or of the word that holds it."""
@@ -288,11 +300,11 @@ class Look:
 
     def toggle_words(self) -> "Look":
         """Words for tokens, or back; the cursor and the marks stay where they are in the text."""
-        other = replace(self, words=not self.words)
+        other = replace(self, words=not self.words, left=(self.query, self.key))
         return replace(
             other,
-            query=_carried(self, other, "queries", self.query),
-            key=_carried(self, other, "keys", self.key),
+            query=self._left("queries") if self.words else other.unit_of("queries", self.query),
+            key=self._left("keys") if self.words else other.unit_of("keys", self.key),
             marked_queries=_carried_all(self, other, "queries", self.marked_queries),
             marked_keys=_carried_all(self, other, "keys", self.marked_keys),
         ).settle()

@@ -1,9 +1,11 @@
 """The commands that run no model, and what the bare command says without a terminal."""
 
+import io
 import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -250,6 +252,21 @@ class TestProgress:
             line(Progress("layer", 1, 2))
         assert stream.shown() == ""
         assert "\x1b" not in stream.text
+
+    def test_a_pipe_is_told_of_long_stages_only(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        stream = io.StringIO()
+        now = [0.0]
+        monkeypatch.setattr(time, "monotonic", lambda: now[0])
+        with ProgressLine(stream) as line:
+            for second in range(40):  # quick stages, each after the other
+                now[0] = float(second)
+                line(Progress(f"stage {second}", 0, 4))
+            assert not stream.getvalue()
+            for second in range(40, 65):  # two long ones that take turns
+                now[0] = float(second)
+                line(Progress(("forward", "reading")[second % 2], second, 65))
+        lines = stream.getvalue().splitlines()
+        assert lines == ["attntui: forward 50 of 65", "attntui: forward 60 of 65"]
 
 
 class FakeTerminal:

@@ -14,9 +14,11 @@ import torch
 from safetensors import safe_open
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from attntui.core.pairs import sentence_boundary
 from attntui.core.protocol import STATISTICS
 from attntui.demo import MODELS
 from tests.cli.conftest import Command
+from tests.engine.given_files import Opened
 
 TEXT = "The unhappy kings weren't walking, walking home."
 WORD = r"\w+(?:'\w+)?|[^\w\s]+"
@@ -179,6 +181,11 @@ def test_what_one_sentence_gives_the_other(attntui: Command, tmp_path: Path) -> 
     )
     np.testing.assert_array_equal(found["attention"][kept], whole["attention"][kept])
     assert json.loads(str(found["meta"]))["between"] == "B-A"
+    for file in (whole, found):
+        assert file["sentence_b_start"].tolist() == [second]
+    sides = [Opened(path).run.sides[0] for path in (both, crossing)]
+    for side in sides:
+        assert sentence_boundary(side.tokens) == sentence_boundary(side.words) == second
     alone = ["-m", "demo-bert", "-p", "He slept.", "-o", str(tmp_path / "no.npz")]
     refused = attntui("export", *alone, "--between", "A-B")
     assert refused.returncode == 2 and "A-B needs two sentences" in refused.stderr

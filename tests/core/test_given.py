@@ -113,6 +113,10 @@ def test_what_is_odd_but_possible_is_noted() -> None:
         "1 rows of attention hold NaN, shown as not given.",
         "Rows of attention sum to 0.50 to 1.00 instead of 1.",
     ]
+    parts = A.copy()
+    parts[:, :, :, 2] = np.nan
+    notes = assemble({"attention": list(parts)}, {"tokens": tokens(5)}).notes
+    assert notes == ["30 rows of attention hold NaN, shown as not given."], "no row can sum to 1"
     dropped = A * np.float32(1.5)  # as dropout does while a model is trained
     assert "sum to 1.50" in assemble({"attention": list(dropped)}, {"tokens": tokens(5)}).notes[0]
 

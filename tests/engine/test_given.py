@@ -60,6 +60,23 @@ def test_row_sums_and_leaks_are_measured(saved: Callable[..., Path]) -> None:
     assert trust.leak == pytest.approx(0.3)
 
 
+def test_only_whole_rows_are_checked(saved: Callable[..., Path]) -> None:
+    """As attntui writes them with --between: what one sentence gives the other."""
+    part = np.full_like(A, np.nan)
+    part[..., :3, 3:] = A[..., :3, 3:]
+    meta = json.dumps({"attntui": "0", "model": "m", "between": "A-B", "sinks": "hide"})
+    saved_part = saved(attention=part, tokens=TOKENS, sentence_b_start=[3], meta=meta)
+    opened = Opened(saved_part)
+    assert (opened.run.trust.rows_checked, opened.run.trust.row_sum_error) == (0, 0)
+    assert opened.model.notes[1:3] == (
+        "The file holds A→B only: all else between the sentences is not in it.",
+        "The file holds no weights on special tokens and attention sinks.",
+    )
+    part[0, :, 4] = A[0, :, 4] / 2
+    trust = Opened(saved(attention=part, tokens=TOKENS)).run.trust
+    assert trust.rows_checked == 1 and trust.row_sum_error == pytest.approx(0.5, abs=1e-6)
+
+
 def test_tokens_keep_their_text_and_equal_texts_are_equal_tokens(
     saved: Callable[..., Path],
 ) -> None:

@@ -189,4 +189,5 @@ def test_without_the_extra_one_sentence_says_what_to_install(
     monkeypatch.setitem(sys.modules, package, None)  # importing it now fails
     with pytest.raises(UserError) as caught:
         loading.prepare(options(folders["wordpiece"]), work)
-    assert str(caught.value).endswith("needs a package that is not here: pip install 'attntui[ja]'")
+    needed = "needs a package that is not here: pip install 'attntui[ja]', in a clone "
+    assert str(caught.value).endswith(needed + "pip install '.[ja]'")

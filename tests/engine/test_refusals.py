@@ -217,7 +217,7 @@ def test_packages_that_are_not_here(tmp_path: Path) -> None:
         return str(found)
 
     fugashi = ModuleNotFoundError("You need to install fugashi", name="fugashi")
-    assert sentence(fugashi).endswith("pip install 'attntui[ja]'")
+    assert sentence(fugashi).endswith("'attntui[ja]', in a clone pip install '.[ja]'")
     text = "This tokenizer requires the SentencePiece library; run `pip install sentencepiece`."
     assert sentence(ImportError(text)).endswith("pip install sentencepiece protobuf")
     nested = ValueError("cannot instantiate")

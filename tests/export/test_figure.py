@@ -96,7 +96,7 @@ def test_without_matplotlib_the_extra_is_named(
     picture: MakePicture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(UserError, match=r"pip install 'attntui\[plot\]'"):
+    with pytest.raises(UserError, match=r"'attntui\[plot\]', in a clone pip install '\.\[plot\]'"):
         drawn(picture(), "png")
 
 

@@ -109,7 +109,7 @@ def test_every_widget_shows_hostile_text(
         screen.settle()
         screen.send("\x1b")
         screen.settle()
-    for question, answer in (("/", "No token holds"), ("g", "is no head"), ("\x10", "")):
+    for question, answer in (("/", "The text has no"), ("g", "is no head"), ("\x10", "")):
         screen.send(question)
         screen.settle()
         screen.paste("m88" + PASTED)

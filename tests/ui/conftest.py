@@ -3,6 +3,7 @@
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -67,6 +68,14 @@ class Screen:
     @property
     def text(self) -> str:
         return "\n".join(self.lines)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One event loop for these tests: a child process that outlives one is bound to its loop."""
+    for item in items:
+        is_here = Path(__file__).parent in item.path.parents
+        if is_here and iscoroutinefunction(getattr(item, "function", None)):
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
 
 
 class KeptEngine(Engine):

@@ -1,5 +1,6 @@
 """The screen on a file of attention: what needs a model says that there is none."""
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,6 +14,8 @@ from attntui.ui.app import AttnApp
 from attntui.ui.memory import Memory
 from attntui.ui.state import Start
 from attntui.ui.widgets.attention_grid import AttentionGrid
+from attntui.ui.widgets.head_map import HeadMap
+from attntui.ui.widgets.message_line import MessageLine
 from attntui.ui.widgets.prompt_box import PromptBox
 from tests.ui.conftest import Screen
 
@@ -95,6 +98,32 @@ async def test_it_is_freed_and_read_again_and_a_model_opened_in_its_place(path: 
         box = screen.main.query_one(PromptBox)
         assert not box.read_only and "[CLS]" not in box.text
         assert "exact" in screen.lines[0]
+
+
+async def test_two_sentences_of_which_a_part_was_kept(tmp_path: Path) -> None:
+    path, part = tmp_path / "pair.npz", np.full_like(A, np.nan)
+    part[..., :2, 2:] = A[..., :2, 2:]
+    meta = json.dumps({"attntui": "0", "model": "m", "between": "A-B"})
+    np.savez(path, attention=part, tokens=TOKENS, sentence_b_start=[2], meta=meta)
+    async with opened(path) as screen:
+        main = screen.main
+        while "The file holds A→B only" not in screen.text:
+            assert main.query_one(MessageLine).display
+            main.query_one(MessageLine).go_on()
+            await screen.pilot.pause()
+        assert "not compared · no row is whole" in screen.lines[0]
+        await screen.press("ctrl+home", "home")
+        assert "not in the file" in screen.text and "t shows it" not in screen.text
+        await screen.press("end")
+        assert f"{A[0, 0, 0, 3]:.4f}" in screen.text
+        await screen.press("p")
+        assert main.look.between == "A-A" and main.look.boundary == 2
+        await screen.press("p")
+        shares = part[:, :, :2, 2:].sum(-1).mean(-1)
+        assert main.query_one(HeadMap).values == pytest.approx(shares, abs=1e-6)
+        for key in "23456":
+            await screen.press(key)
+            assert "nan" not in screen.text and "fault" not in screen.text
 
 
 async def test_a_part_opens_on_what_there_is(tmp_path: Path) -> None:

@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 from textual.widgets import Input
 
+from attntui.core.protocol import PromptInput, Word
 from attntui.ui.keys import KEYS, markdown
 from attntui.ui.state import Start
 from attntui.ui.widgets.attention_grid import AttentionGrid
 from attntui.ui.widgets.head_map import HeadMap
-from attntui.ui.widgets.prompt_box import PromptBox
+from attntui.ui.widgets.prompt_box import PromptBox, SecondBox
 from tests.ui.conftest import Opener
 
 
@@ -77,6 +78,32 @@ async def test_letters_never_fire_while_typing(open_app: Opener) -> None:
         assert screen.main.query_one(AttentionGrid).has_focus
 
 
+async def test_the_prompt_is_emptied_whole_and_walked_from_end_to_end(open_app: Opener) -> None:
+    text = "a long prompt of many words " * 20
+    async with open_app(prompt=text + "\nand a second line") as screen:
+        box, look = screen.main.query_one(PromptBox), screen.main.look
+        before = box.text
+        await screen.press("i", "ctrl+home")
+        assert box.cursor_location == (0, 0)
+        await screen.press("ctrl+end")
+        assert box.cursor_location == box.document.end
+        assert screen.main.look == look
+        await screen.press("up", "ctrl+u")
+        assert box.text == ""
+        await screen.press("ctrl+z")
+        assert box.text == before
+
+
+async def test_a_model_that_writes_on_has_no_second_sentence(open_app: Opener) -> None:
+    async with open_app() as screen:
+        await screen.press("I")
+        assert "demo reads one text; BERT's kind reads two sentences." in screen.text
+        assert not screen.main.query_one(SecondBox).display
+    async with open_app(prompt=PromptInput(text="A cat.", pair="A dog.")) as screen:
+        await screen.press("I")
+        assert screen.main.query_one(SecondBox).has_focus
+
+
 async def test_the_prompt_runs_and_is_remembered(open_app: Opener) -> None:
     async with open_app() as screen:
         box = screen.main.query_one(PromptBox)
@@ -107,8 +134,45 @@ async def test_search_goes_round(open_app: Opener) -> None:
         assert main.look.query == first
         await screen.press("N")
         assert main.look.query == second
-        await screen.press("slash", *"zebra", "enter")
-        assert "No token holds" in screen.text
+        await screen.press("slash", *"zebra")
+        assert main.look.query == second, "“z” or “ze” may be there, the whole is not"
+        await screen.press("enter")
+        assert "The text has no" in screen.text
+
+
+async def test_search_finds_what_goes_over_several_tokens(open_app: Opener) -> None:
+    async with open_app(prompt="The old queen saw a queen.") as screen:
+        main = screen.main
+        texts = [token.text for token in main.look.queries]
+        before = main.look.query
+        assert not any("queen" in text for text in texts)
+        found = []
+        for keys in (["slash", *"QUEEN", "enter"], ["n"]):
+            await screen.press(*keys)
+            found.append(main.look.query)
+            assert "".join(texts[found[-1] :]).strip().startswith("queen")
+        assert found[0] != found[1]
+        await screen.press("slash", *"queer", "enter")
+        assert main.look.query == found[1] != before and "The text has no" in screen.text
+    async with open_app("demo-bert", "The old king, a queen.") as screen:
+        for key in ("w", "w"):  # in words, then in tokens, which bring no white space
+            await screen.press(key, "slash", *"old ki", "enter")
+            look = screen.main.look
+            assert look.queries[look.query].text == "old"
+
+
+async def test_words_and_back_is_the_same_cell(open_app: Opener) -> None:
+    async with open_app(prompt="The old queen saw a queen.") as screen:
+        await screen.press("ctrl+end", "end")
+        for _ in range(len(screen.main.look.queries)):
+            look = screen.main.look
+            await screen.press("w", "w")
+            assert (screen.main.look.query, screen.main.look.key) == (look.query, look.key)
+            await screen.press("up", "left")
+        await screen.press("ctrl+end", "w", "up")
+        word = screen.main.look.queries[screen.main.look.query]
+        await screen.press("w")
+        assert isinstance(word, Word) and word.first < word.last == screen.main.look.query
 
 
 async def test_zoom_writes_numbers_and_pools(open_app: Opener) -> None:

@@ -9,6 +9,8 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from attntui.cli import screen as screen_command
+from attntui.cli.options import ModelChoice, PromptChoice, StartChoice
 from attntui.core.protocol import ModelOptions, PromptInput
 from attntui.ui.memory import MODELS, PLACES, PROMPTS, Memory, Past, Place
 from attntui.ui.state import PAGES, Look, PageName, Start
@@ -143,6 +145,24 @@ async def test_the_place_and_a_draft_come_back(open_app: Opener) -> None:
     assert place is not None and place.draft is None and place.prompt is not None
     assert place.prompt.text == "tokens 61"
     assert not list(Memory().folder.glob(".*"))
+
+
+@pytest.mark.parametrize("model", ["demo", "demo-bert"])
+async def test_a_draft_is_back_in_the_box_of_its_own_model(
+    open_app: Opener, monkeypatch: pytest.MonkeyPatch, model: str
+) -> None:
+    Memory().save_place(PLACED)
+    starts: list[Start] = []
+    monkeypatch.setattr("attntui.ui.app.run_screen", lambda *given: starts.append(given[2]) or 0)
+    monkeypatch.setattr(screen_command, "has_terminal", lambda: True)
+    screen_command.open_screen(ModelChoice(model=model), PromptChoice(), StartChoice(), None)
+    async with open_app(prompt=None, start=starts[0]) as screen:
+        box = screen.main.query_one(PromptBox)
+        assert (box.typed == PLACED.draft) == (model == "demo")
+        if model != "demo":
+            assert "not run yet" not in screen.text
+            await screen.press("i", "up")
+            assert box.typed == PLACED.draft
 
 
 async def test_a_prompt_on_the_command_line_goes_before_a_draft(open_app: Opener) -> None:

@@ -39,7 +39,10 @@ def check_matplotlib() -> None:
         UserError: matplotlib is not installed.
     """
     if importlib.util.find_spec("matplotlib") is None:
-        raise UserError("Pictures as .svg and .png need matplotlib: pip install 'attntui[plot]'.")
+        raise UserError(
+            "Pictures as .svg and .png need matplotlib: pip install 'attntui[plot]', in a clone"
+            " pip install '.[plot]'."
+        )
 
 
 def check_pixels(size: tuple[float, float], dpi: int) -> None:

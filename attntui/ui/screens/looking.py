@@ -53,6 +53,8 @@ class Looking(Screen[None]):
     look: Look
     match = ""
     """What was searched last."""
+    _searched_from = 0
+    """The query at the cursor when the search began."""
 
     @property
     def page(self) -> Page:
@@ -100,13 +102,13 @@ class Looking(Screen[None]):
 
     @of_a_run
     def action_search(self) -> None:
+        self._searched_from = self.look.query
         self.query_one(AskLine).ask("search")
 
     @on(AskLine.Changed)
     def _asked_changed(self, message: AskLine.Changed) -> None:
-        if message.question == "search" and message.text:
-            self.match = message.text
-            self.go_to_match(0)
+        if message.question == "search":
+            self._search(message.text)
 
     @on(AskLine.Answered)
     def _asked(self, message: AskLine.Answered) -> None:
@@ -114,23 +116,27 @@ class Looking(Screen[None]):
         if message.question == "head":
             self.go_to_head(message.text)
         elif message.question == "search" and message.text:
-            self.match = message.text
-            if not self.go_to_match(0):
-                self.say(f"No token holds “{message.text}”.")
+            if not self._search(message.text):
+                self.say(f"The text has no “{message.text}”.")
+
+    def _search(self, part: str) -> bool:
+        """Go to the first match from where the search began, or back there; False without one."""
+        self.match = part or self.match
+        look = replace(self.look, query=self._searched_from)
+        at = find_token(look, part, 0)
+        self.change(look if at is None else replace(look, query=at))
+        return at is not None
 
     @of_a_run
     def action_next_match(self, step: int) -> None:
         if not self.match:
             self.say("Nothing was searched yet; / searches the tokens.")
-        elif not self.go_to_match(step):
-            self.say(f"No token holds “{self.match}”.")
-
-    def go_to_match(self, step: int) -> bool:
-        """Go to the next token that holds what was searched; False where there is none."""
-        at = find_token(self.look.queries, self.match, self.look.query, step)
-        if at is not None:
+            return
+        at = find_token(self.look, self.match, step)
+        if at is None:
+            self.say(f"The text has no “{self.match}”.")
+        else:
             self.change(replace(self.look, query=at))
-        return at is not None
 
     @of_a_run
     def action_mark_query(self) -> None:

@@ -148,10 +148,11 @@ class Prompting(Screen[None]):
         if self.session.file is not None:
             self.say(READ_ONLY)
             return
-        if model is not None and not (model.has_segments or self.session.is_two_sided):
+        second = self.query_one(SecondBox)
+        takes = model is None or model.has_segments or self.session.is_two_sided
+        if model is not None and not (takes or second.prompt):  # one of --pair can be edited
             self.say(f"{model.name} reads one text; BERT's kind reads two sentences.")
             return
-        second = self.query_one(SecondBox)
         second.display = True
         self.set_focus(second)
 

@@ -12,7 +12,7 @@ from textual.widgets import Input, Label
 
 Question = Literal["search", "head", "export", "replace"]
 LABELS: dict[Question, tuple[str, str]] = {
-    "search": ("Search tokens", "part of a token, then Enter; n and N for more"),
+    "search": ("Search the text", "part of it, then Enter; n and N for more"),
     "head": ("Go to head", "layer.head, such as 5.1"),
     "export": ("Write to file", "what is in sight: .png .svg .html .npz .safetensors .json .csv"),
     "replace": ("The file exists; replace it", "y or n"),

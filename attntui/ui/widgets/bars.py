@@ -31,11 +31,11 @@ def trust_words(trust: Trust, model: ModelInfo) -> tuple[str, str]:
         exact = "eager, as the model gave it"
     if model.capture == "given":
         exact = "from a file, not compared"
-    rows = (
-        "rows sum to 1"
-        if trust.row_sum_error < 1e-4
-        else f"rows off 1 by {trust.row_sum_error:.1e}"
-    )
+    rows = f"rows off 1 by {trust.row_sum_error:.1e}"
+    if trust.row_sum_error < 1e-4:
+        rows = "rows sum to 1"
+    if model.capture == "given" and not trust.rows_checked:
+        rows = "no row is whole"
     ahead = "no look ahead" if not trust.leak else f"looks ahead by {trust.leak:.2g}"
     future = "" if trust.leak is None else f" · {ahead}"
     return f"{exact} · {rows}{future}", exact
@@ -176,6 +176,8 @@ class CursorLine(Static):
             here = "AB"[look.query >= boundary], "AB"[look.key >= boundary]
             if here != (source, target):
                 return f"not {pair_name(look.between)}: p shows it"
+        if look.is_given:
+            return "not in the file" if look.sinks == "show" else "hidden or not in the file: t"
         return "hidden: t shows it"
 
     def _legends(self) -> Iterator[Content]:

@@ -24,6 +24,9 @@ class TextBox(TextArea):
         Binding("ctrl+j", "new_line", show=False),
         Binding("escape", "leave", show=False),
         Binding("ctrl+t", "other", show=False),
+        Binding("ctrl+u", "empty", show=False),
+        Binding("ctrl+home", "edge(False)", show=False),
+        Binding("ctrl+end", "edge(True)", show=False),
     ]
 
     def __init__(self, id: str, title: str) -> None:  # noqa: A002
@@ -80,6 +83,14 @@ class TextBox(TextArea):
 
     def action_new_line(self) -> None:
         self.insert("\n")
+
+    def action_empty(self) -> None:
+        """All of it: a long prompt has many lines on the screen."""
+        if not self.read_only:
+            self.clear()
+
+    def action_edge(self, end: bool) -> None:
+        self.move_cursor(self.document.end if end else (0, 0))
 
     def action_leave(self) -> None:
         self.post_message(PromptLeft())

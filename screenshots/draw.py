@@ -74,7 +74,7 @@ PICTURES: dict[str, Picture] = {
     "model-120x36": Picture("demo", keys=("5", "o", "o", "S")),
     "neuron-120x36": Picture("demo", keys=("6",)),
     "pair-120x36": Picture(
-        "demo-bert", prompt=PAIR[0], pair=PAIR[1], keys=("g", *"3.2", "enter", "p", "p", "s")
+        "demo-bert", prompt=PAIR[0], pair=PAIR[1], keys=("ctrl+home", "down", "p", "p", "G", "s")
     ),
     "demo-bert-120x36": Picture("demo-bert"),
     "demo-bert-80x24": Picture("demo-bert", NARROW),

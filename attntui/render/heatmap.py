@@ -15,7 +15,7 @@ from attntui.render.palette import Palette
 from attntui.render.strips import DIGITS_FROM, digit_segments, row_segments
 
 PLAIN = Style()
-CELL_WIDTHS = (6, 4, 2)
+CELL_WIDTHS = (6, 5, 2)
 """Columns of a cell: the first that lets everything in; weights are written in all but the last."""
 LABEL_LEAST, LABEL_LIMIT = 3, 16
 HEADER_LEAST, HEADER_LIMIT = 3, 8

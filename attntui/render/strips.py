@@ -16,7 +16,7 @@ from attntui.render.palette import Palette
 BOLD = Style(bold=True)
 PLAINLY_BOLD = Style(bold=True, dim=False)
 """For a mark that the faintest shade must not hide."""
-DIGITS_FROM = 4
+DIGITS_FROM = 5
 """Columns a cell needs for its weight to be written in it."""
 
 
@@ -50,7 +50,7 @@ def signed_segments(levels: Sequence[int], diverging: Diverging, width: int) -> 
 def digit_segments(
     levels: Sequence[int], weights: Sequence[float], palette: Palette, width: int
 ) -> list[Segment]:
-    """As `row_segments`, each weight written inside its cell; `width` is at least 4."""
+    """As `row_segments`, each weight written inside its cell; `width` is at least 5."""
     segments = []
     for level, weight in zip(levels, weights, strict=True):
         if level < 0:

@@ -274,6 +274,7 @@ PROMPT_KEYS: tuple[tuple[str, str], ...] = (
 TYPING_KEYS: tuple[tuple[str, str], ...] = (
     ("Enter", "run"),
     ("Esc", "leave"),
+    ("Ctrl+U", "empty"),
     ("Ctrl+J", "new line"),
     ("↑ ↓", "prompts before"),
     ("Ctrl+T", "second text"),

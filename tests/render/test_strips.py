@@ -6,10 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
+from rich.segment import Segment
 
 from attntui.render.labels import downwards, fit
 from attntui.render.palette import colour_palette, shade_palette
-from attntui.render.strips import digit_segments, row_segments, runs, short_weight
+from attntui.render.strips import (
+    DIGITS_FROM,
+    cursor_segments,
+    digit_segments,
+    row_segments,
+    runs,
+    short_weight,
+)
+from attntui.ui.widgets.grid_window import NEAR
 
 LEVELS = st.lists(st.integers(-1, 4), max_size=30)
 PALETTE = shade_palette("default", "default")
@@ -64,3 +73,15 @@ def test_labels_are_written_downwards() -> None:
     assert downwards("日本", 2) == ["日", "本"]
     assert downwards("\x1b", 1) == ["␛"]
     assert downwards(" ", 1) == ["·"]
+
+
+@pytest.mark.parametrize("width", [width for width, _ in NEAR if width >= DIGITS_FROM])
+@pytest.mark.parametrize("weight", [0.0, 0.004, 0.61, 0.999, 1.0, float("nan")])
+def test_a_cell_with_a_figure_is_as_wide_as_every_cell(width: int, weight: float) -> None:
+    palette = colour_palette("dark")
+    level = -1 if weight != weight else 5
+    for segments in (
+        digit_segments([level], [weight], palette, width),
+        cursor_segments(level, weight, palette, width),
+    ):
+        assert Segment.get_line_length(segments) == width

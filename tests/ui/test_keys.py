@@ -182,7 +182,7 @@ async def test_zoom_writes_numbers_and_pools(open_app: Opener) -> None:
         await screen.press("f")
         assert grid.step > 1 and grid.window is not None and grid.window.step == grid.step
         await screen.press("f", *["z"] * 12)
-        assert grid.cell_width == 6
+        assert grid.cell_width == 7
         assert re.search(r" \.\d\d | 1\.0 ", screen.text)
         await screen.press("z")
         assert "as near as it goes" in screen.text
@@ -268,7 +268,7 @@ async def test_a_hidden_cell_has_no_figure(open_app: Opener) -> None:
         await screen.press("z", "z", "t", "ctrl+home", "home")
         grid = screen.main.query_one(AttentionGrid)
         assert grid.window is not None and np.isnan(grid.window.weights[0, 0])
-        assert grid.cell_width >= 4 and "nan" not in screen.text
+        assert grid.cell_width >= 5 and "nan" not in screen.text
 
 
 async def test_the_footer_has_the_keys_of_the_prompt_while_one_types(open_app: Opener) -> None:

@@ -138,7 +138,7 @@ async def test_the_whole_prompt_fits_at_the_nearest_step(open_app: Opener) -> No
         await screen.press("f", "Z")
         assert grid.zoom == (2, 4)
         await screen.press("z", "z", "z")
-        assert grid.zoom == (4, 1) and "figures: weights · shades: linear 0" in screen.text
+        assert grid.zoom == (5, 1) and "figures: weights · shades: linear 0" in screen.text
 
 
 async def test_what_went_wrong_stays_on_an_empty_screen(open_app: Opener) -> None:

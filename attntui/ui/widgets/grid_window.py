@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Zoom = tuple[int, int]
 """Columns of a cell, and weights along its side."""
 PLAIN: Zoom = (2, 1)
-NEAR: tuple[Zoom, ...] = ((6, 1), (4, 1), PLAIN)
+NEAR: tuple[Zoom, ...] = ((7, 1), (5, 1), PLAIN)
 """Cells of one weight, the nearest first."""
 ZOOMS = (*NEAR, *((2, 2**power) for power in range(1, 18)))
 """What zooming goes through, from near to far."""

@@ -4,10 +4,10 @@ import numpy as np
 
 
 def top(weights: np.ndarray, count: int) -> list[tuple[int, float]]:
-    """Positions and weights of the `count` largest of `weights` (n), largest first.
+    """Positions and weights of the `count` of `weights` (n) furthest from 0, largest first.
 
     Equal weights keep the order of their positions. NaN and zero weights are never listed.
     """
     weights = np.where(np.isnan(weights), 0.0, weights)
-    order = np.argsort(-weights, kind="stable")[:count]
-    return [(int(at), float(weights[at])) for at in order if weights[at] > 0]
+    order = np.argsort(-np.abs(weights), kind="stable")[:count]
+    return [(int(at), float(weights[at])) for at in order if weights[at]]

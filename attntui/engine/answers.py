@@ -21,6 +21,7 @@ from attntui.core.protocol import (
     Statistics,
 )
 from attntui.engine import predict, windows
+from attntui.engine.again import NO_MODEL
 from attntui.engine.calibration import calibrated
 from attntui.engine.model import LoadedModel, Work
 from attntui.engine.run import Run
@@ -29,9 +30,6 @@ from attntui.engine.sweep import effects
 from attntui.engine.tops import tops
 
 Answer = tuple[Reply, list[np.ndarray]]
-
-
-NO_MODEL = "This attention was read from a file: there is no model to ask."
 
 
 def answer(loaded: LoadedModel | None, run: Run, request: Request, work: Work) -> Answer:

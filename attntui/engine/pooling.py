@@ -14,11 +14,13 @@ def pool(
     pooling: Pooling,
     blank_rows: Tensor | None = None,
     blank_keys: Tensor | None = None,
+    signed: bool = False,
 ) -> Tensor:
     """(..., rows, keys) in cells of row_step x key_step; the last of an axis may pool fewer.
 
     `blank_rows`, `blank_keys` (bool) do not count, and their weights must be 0; a cell of such
     alone is NaN. A NaN among the weights that count stays one, so that it is seen from afar.
+    Where weights are `signed`, the largest is the one furthest from 0, with its sign.
     """
     rows, keys = weights.shape[-2:]
     if not weights.numel():
@@ -28,9 +30,10 @@ def pool(
     if row_step == key_step == 1:
         cells = weights
     else:
-        # Weights are never below 0, so zeros that fill the last cell leave its largest.
+        # Zeros that fill the last cell leave its largest: no weight is below 0, or signs are off.
         padded = functional.pad(weights, (0, -keys % key_step, 0, -rows % row_step))
-        reduce = torch.amax if pooling == "max" else torch.sum
+        largest = _furthest if signed else torch.amax
+        reduce = largest if pooling == "max" else torch.sum
         # Rows first, which are long: an order of magnitude faster than both at once.
         tall = reduce(padded.reshape(*weights.shape[:-2], -1, row_step, padded.shape[-1]), -2)
         cells = reduce(tall.reshape(*tall.shape[:-1], -1, key_step), -1)
@@ -39,6 +42,11 @@ def pool(
     if blank_rows is None and blank_keys is None:
         return cells
     return cells.masked_fill((down == 0) | (across == 0), torch.nan)
+
+
+def _furthest(weights: Tensor, dim: int) -> Tensor:
+    high, low = weights.amax(dim), weights.amin(dim)
+    return torch.where(-low > high, low, high)
 
 
 def _counted(blank: Tensor | None, length: int, step: int) -> Tensor:

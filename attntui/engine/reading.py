@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from attntui.core.protocol import View
+from attntui.core.errors import UserError
+from attntui.core.protocol import Gradient, View
 from attntui.engine.axis import Axis
 from attntui.engine.forward import CheckCancel, Report, never, silent
 from attntui.engine.layers import Layer, tile_rows
@@ -77,8 +78,10 @@ class Reader:
         """Rows of a view.
 
         Raises:
-            UserError: the view does not exist.
+            UserError: the view does not exist, or its rows cannot be scaled.
         """
+        if self.scale and isinstance(view, Gradient):
+            raise UserError("these numbers have signs, so rows cannot be scaled to 1: hide only.")
         tokens = self.queries.tokens(start, stop)
         weights = self.views.rows(view, *tokens, check_cancel, progress)
         return self._read(weights, self.views.sinks(view, *tokens), start, stop)

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from attntui.core.errors import UserError
-from attntui.core.protocol import GetMaps, GetWindow
+from attntui.core.protocol import GetMaps, GetWindow, Gradient
 from attntui.engine.forward import CheckCancel, Report, never, silent
 from attntui.engine.layers import Layer
 from attntui.engine.pooling import pool
@@ -37,7 +37,9 @@ def window(
         rows = reader.rows(request.view, *tile, check_cancel, progress)
         weights, blank = rows.weights[:, keys], _part(reader.blank_queries, slice(*tile))
         steps = request.row_step, request.key_step
-        found["weights"].append(pool(weights, *steps, request.pooling, blank, blank_keys).cpu())
+        signed = isinstance(request.view, Gradient)
+        cells = pool(weights, *steps, request.pooling, blank, blank_keys, signed)
+        found["weights"].append(cells.cpu())
         for name, shares in (("sink", rows.sink), ("hidden", rows.hidden)):
             if shares is not None:
                 pooled = pool(shares[:, None], request.row_step, 1, request.pooling, blank)

@@ -13,6 +13,10 @@ from attntui.engine.forward import CheckCancel, Report, arguments, never, silent
 from attntui.engine.model import Encoded, LoadedModel
 
 NO_MODEL = "This attention was read from a file: there is no model to ask."
+EAGER = (
+    "this model's attention is read from its own eager code, which keeps its values to itself;"
+    " choose a model of another family, such as gpt2, llama, bert or t5."
+)
 
 
 @dataclass(frozen=True, eq=False)

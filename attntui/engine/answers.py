@@ -1,13 +1,17 @@
 """The answer to whatever is asked of a finished run."""
 
+from typing import TypeVar
+
 import numpy as np
 
 from attntui.core.errors import UserError
 from attntui.core.protocol import (
     Arrays,
+    GetAttribution,
     GetCellMap,
     GetEffects,
     GetHidden,
+    GetLogitLens,
     GetLogits,
     GetMaps,
     GetPredictions,
@@ -23,12 +27,15 @@ from attntui.core.protocol import (
 from attntui.engine import predict, windows
 from attntui.engine.again import NO_MODEL
 from attntui.engine.calibration import calibrated
+from attntui.engine.direct import attribution
+from attntui.engine.logit_lens import logit_lens
 from attntui.engine.model import LoadedModel, Work
 from attntui.engine.run import Run
 from attntui.engine.scores import take_apart
 from attntui.engine.sweep import effects
 from attntui.engine.tops import tops
 
+Known = TypeVar("Known")
 Answer = tuple[Reply, list[np.ndarray]]
 
 
@@ -69,16 +76,21 @@ def answer(loaded: LoadedModel | None, run: Run, request: Request, work: Work) -
             return take_apart(run.views.layer(stack, layer), request)
         case GetPredictions(position=position, count=count):
             return predict.predictions(_needed(loaded), run, position, count), []
+        case GetAttribution(target=target):
+            arrays = attribution(_needed(run.again), run.views, target, *watch)
+            return Arrays(run.number, ("heads", "rest", "logit")), arrays
+        case GetLogitLens():
+            return logit_lens(_needed(run.again), request, work.check_cancel), []
         case GetLogits(rows=(start, stop)):
             found = predict.logits(_needed(loaded), run, start, stop)
             return Arrays(run.number, ("logits",)), [found]
     raise TypeError(f"no answer to {type(request).__name__}")
 
 
-def _needed(loaded: LoadedModel | None) -> LoadedModel:
-    if loaded is None:
+def _needed(known: Known | None) -> Known:
+    if known is None:
         raise UserError(NO_MODEL)
-    return loaded
+    return known
 
 
 def _statistics(loaded: LoadedModel | None, run: Run, request: GetStatistics, work: Work) -> Answer:

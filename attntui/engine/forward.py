@@ -93,15 +93,20 @@ def _check_sizes(towers: tuple[Tower, ...], encoded: Encoded) -> None:
                 )
 
 
-def outermost_layers(model: nn.Module) -> list[nn.Module]:
-    """The members of the outermost lists of modules."""
-    layers: list[nn.Module] = []
+def outermost_lists(model: nn.Module) -> list[nn.ModuleList]:
+    """The outermost lists of modules, such as an encoder's layers and a decoder's."""
+    lists: list[nn.ModuleList] = []
     seen = ""
     for name, module in model.named_modules():
         if isinstance(module, nn.ModuleList) and not (seen and name.startswith(seen)):
             seen = f"{name}."
-            layers += list(module)
-    return layers
+            lists.append(module)
+    return lists
+
+
+def outermost_layers(model: nn.Module) -> list[nn.Module]:
+    """The members of the outermost lists of modules."""
+    return [layer for layers in outermost_lists(model) for layer in layers]
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from attntui.core.errors import UserError
 from attntui.core.protocol import Gradient, Norm, Relevance, Stack, Target
-from attntui.engine.again import NO_MODEL, Again
+from attntui.engine.again import EAGER, NO_MODEL, Again
 from attntui.engine.forward import CheckCancel, Report
 from attntui.engine.gradients import mean_weighted, slopes, weighted
 from attntui.engine.layers import Layer, RecordedLayer
@@ -14,11 +14,6 @@ from attntui.engine.norms import head_norms, products, summed_norms
 from attntui.engine.projections import head_weights
 from attntui.engine.relevance import relevance
 from attntui.engine.stacks import Tower
-
-EAGER = (
-    "this model's attention is read from its own eager code, which keeps its values to itself;"
-    " choose a model of another family, such as gpt2, llama, bert or t5."
-)
 
 
 class Lenses:

@@ -25,18 +25,24 @@ def predictions(loaded: LoadedModel, run: Run, position: int, count: int) -> Pre
     if logits.ndim == 2:
         _check_range(position, position + 1, logits.shape[0])
         logits = logits[position]
+    assert loaded.predicts is not None
+    return Predictions(
+        run.number, position, WHAT[loaded.predicts], likeliest(loaded, logits, count)
+    )
+
+
+def likeliest(loaded: LoadedModel, logits: torch.Tensor, count: int) -> tuple[Prediction, ...]:
+    """The `count` likeliest of some logits (outputs)."""
     row = logits.float()
     largest = torch.topk(row, min(max(count, 0), row.shape[0]))
     chances = torch.softmax(row, dim=-1)[largest.indices]
     ids = largest.indices.tolist()
-    entries = tuple(
+    return tuple(
         Prediction(text, token, chance, logit)
         for text, token, chance, logit in zip(
-            _names(loaded, ids), ids, chances.tolist(), largest.values.tolist(), strict=True
+            named(loaded, ids), ids, chances.tolist(), largest.values.tolist(), strict=True
         )
     )
-    assert loaded.predicts is not None
-    return Predictions(run.number, position, WHAT[loaded.predicts], entries)
 
 
 def logits(loaded: LoadedModel, run: Run, start: int, stop: int) -> np.ndarray:
@@ -70,7 +76,7 @@ def _check_range(start: int, stop: int, count: int) -> None:
         )
 
 
-def _names(loaded: LoadedModel, ids: list[int]) -> list[str]:
+def named(loaded: LoadedModel, ids: list[int]) -> list[str]:
     if loaded.predicts != "classes":
         return texts(loaded.tokenizer, ids)
     labels: dict[Any, str] = getattr(loaded.model.config, "id2label", None) or {}

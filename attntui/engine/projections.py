@@ -20,8 +20,8 @@ MISSING = (
 )
 
 
-def head_weights(loaded: LoadedModel, encoded: Encoded, layer: RecordedLayer) -> Tensor:
-    """(heads, value size, model size) float32: W_O, the rows that each head's output goes through.
+def projection(loaded: LoadedModel, encoded: Encoded, layer: RecordedLayer) -> nn.Module:
+    """The module: an `nn.Linear` or a `Conv1D`.
 
     Raises:
         UserError: it was not found.
@@ -31,6 +31,16 @@ def head_weights(loaded: LoadedModel, encoded: Encoded, layer: RecordedLayer) ->
     module = loaded.projections.get(layer.call.index)
     if module is None:
         raise UserError(MISSING)
+    return module
+
+
+def head_weights(loaded: LoadedModel, encoded: Encoded, layer: RecordedLayer) -> Tensor:
+    """(heads, value size, model size) float32: W_O, the rows that each head's output goes through.
+
+    Raises:
+        UserError: it was not found.
+    """
+    module = projection(loaded, encoded, layer)
     weight: Tensor = module.get_parameter("weight").detach().to(layer.device).float()
     weight = weight if isinstance(module, Conv1D) else weight.T
     return weight.reshape(layer.info.heads, -1, weight.shape[-1])

@@ -62,13 +62,13 @@ def test_flow_equals_networkx_on_models(name: str) -> None:
 
 def test_flow_says_where_it_is_none() -> None:
     loaded = families.build("bart")
-    traced = run.trace(loaded, families.prompt(loaded, tokens=63), 1)
+    traced = run.trace(loaded, families.prompt(loaded, tokens=39), 1)
     assert traced.rows(Flow("decoder"), 0, 1).shape == (1, 27)
     with pytest.raises(UserError, match="same tokens"):
         traced.rows(Flow("cross"), 0, 1)
     with pytest.raises(UserError, match="between 0 and 1"):
         traced.rows(Flow("encoder", 2.0), 0, 1)
     loaded = families.build("gpt2")
-    traced = run.trace(loaded, families.prompt(loaded, tokens=65), 1)
-    with pytest.raises(UserError, match=r"64 tokens at most, and here are 65; rollout"):
+    traced = run.trace(loaded, families.prompt(loaded, tokens=41), 1)
+    with pytest.raises(UserError, match=r"40 tokens at most, and here are 41; rollout"):
         traced.rows(Flow("self"), 0, 1)

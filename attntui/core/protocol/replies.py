@@ -112,6 +112,32 @@ class Predictions(Struct, frozen=True, tag="predicted"):
     entries: tuple[Prediction, ...]
 
 
+class Depth(Struct, frozen=True):
+    """What a model would say after a layer: the likeliest, and how likely the asked one is.
+
+    `rank` is 0 where it is the likeliest.
+    """
+
+    entries: tuple[Prediction, ...]
+    rank: int
+    probability: float
+    logit: float
+
+
+class LogitLens(Struct, frozen=True, tag="logit-lens"):
+    """`depths`: before the first layer, then after each; the last is what the model says.
+
+    `token` is the output whose rank is told, `text` its text.
+    """
+
+    run: int
+    position: int
+    what: str
+    token: int
+    text: str
+    depths: tuple[Depth, ...]
+
+
 class Done(Struct, frozen=True, tag="done"):
     """Nothing more to say."""
 
@@ -134,6 +160,7 @@ Reply = (
     | Top
     | Scores
     | Predictions
+    | LogitLens
     | Done
     | Failed
 )

@@ -18,6 +18,7 @@ from attntui.core.protocol import (
     GetScores,
     GetShares,
     GetStatistics,
+    GetTarget,
     GetTop,
     GetWindow,
     Reply,
@@ -26,6 +27,7 @@ from attntui.core.protocol import (
 )
 from attntui.engine import predict, windows
 from attntui.engine.again import NO_MODEL
+from attntui.engine.aim import aim
 from attntui.engine.calibration import calibrated
 from attntui.engine.direct import attribution
 from attntui.engine.logit_lens import logit_lens
@@ -76,6 +78,8 @@ def answer(loaded: LoadedModel | None, run: Run, request: Request, work: Work) -
             return take_apart(run.views.layer(stack, layer), request)
         case GetPredictions(position=position, count=count):
             return predict.predictions(_needed(loaded), run, position, count), []
+        case GetTarget():
+            return aim(_needed(run.again), request), []
         case GetAttribution(target=target):
             arrays = attribution(_needed(run.again), run.views, target, *watch)
             return Arrays(run.number, ("heads", "rest", "logit")), arrays

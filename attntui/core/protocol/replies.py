@@ -5,6 +5,7 @@ from typing import Literal
 from msgspec import Struct
 
 from attntui.core.protocol.facts import ModelInfo, RunInfo
+from attntui.core.protocol.looking import Target
 
 
 class Hello(Struct, frozen=True, tag="hello"):
@@ -124,6 +125,15 @@ class Depth(Struct, frozen=True):
     logit: float
 
 
+class Targeted(Struct, frozen=True, tag="targeted"):
+    """A logit, and the texts of its outputs; `foil` is empty where there is none."""
+
+    run: int
+    target: Target
+    token: str
+    foil: str = ""
+
+
 class LogitLens(Struct, frozen=True, tag="logit-lens"):
     """`depths`: before the first layer, then after each; the last is what the model says.
 
@@ -161,6 +171,7 @@ Reply = (
     | Scores
     | Predictions
     | LogitLens
+    | Targeted
     | Done
     | Failed
 )

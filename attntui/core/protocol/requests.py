@@ -208,6 +208,20 @@ class GetAttribution(Struct, frozen=True, tag="attribution"):
     target: Target
 
 
+class GetTarget(Struct, frozen=True, tag="target"):
+    """Which logit is meant, answered by `Targeted`.
+
+    `position` counts from the end where it is below 0; None: the first masked place, else the last
+    token. `token` and `foil` are numbers of outputs, or texts of one token, or labels of classes;
+    without a token it is the model's likeliest there.
+    """
+
+    run: int
+    position: int | None = None
+    token: int | str | None = None
+    foil: int | str | None = None
+
+
 class GetLogitLens(Struct, frozen=True, tag="logit-lens"):
     """What the model would say after each layer at a position; answered by `LogitLens`.
 
@@ -253,6 +267,7 @@ Request = (
     | GetScores
     | GetPredictions
     | GetLogits
+    | GetTarget
     | GetAttribution
     | GetLogitLens
     | GetAnswers

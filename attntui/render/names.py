@@ -26,13 +26,13 @@ STACKS: dict[Stack, str] = {
 }
 
 
-def view_name(view: View) -> str:
+def view_name(view: View, aim: str = "") -> str:
     """`Layer 5 Head 1`, `Cross Layer 0 · mean over heads`, `Rollout · residual 0.5`, `Relevance ·
-    target 318 at 12`: the output of that number, at that position."""
-    return STACKS[view.stack] + _name(view)
+    target 318 at 12`: the output of that number, at that position, or `aim` in its place."""
+    return STACKS[view.stack] + _name(view, aim)
 
 
-def _name(view: View) -> str:
+def _name(view: View, aim: str) -> str:
     if isinstance(view, Head):
         return f"Layer {view.layer} Head {view.head}"
     if isinstance(view, Mean):
@@ -49,9 +49,11 @@ def _name(view: View) -> str:
         return f"Layer {view.layer} {summed} · length of what is passed on"
     if isinstance(view, Gradient):
         heads = "mean over heads" if view.head is None else f"Head {view.head}"
-        return f"Layer {view.layer} {heads} · attention x gradient · {target_name(view.target)}"
+        return (
+            f"Layer {view.layer} {heads} · attention x gradient · {aim or target_name(view.target)}"
+        )
     if isinstance(view, Relevance):
-        return f"Relevance · {target_name(view.target)}"
+        return f"Relevance · {aim or target_name(view.target)}"
     if isinstance(view, Flow):
         return f"Flow · residual {view.residual:g}"
     return " · ".join(["Rollout", f"residual {view.residual:g}", *_options(view)])

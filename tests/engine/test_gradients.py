@@ -2,13 +2,27 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from attntui.core.errors import UserError
-from attntui.core.protocol import Cut, Edits, Gradient, Head, Relevance, Stack, Target
-from attntui.engine import capture
+from attntui.core.protocol import (
+    Cut,
+    Edits,
+    GetTop,
+    GetWindow,
+    Gradient,
+    Head,
+    PromptInput,
+    Relevance,
+    Stack,
+    Target,
+    Top,
+)
+from attntui.engine import capture, encoding, run
+from attntui.engine.answers import answer
 from tests.engine.test_edits import both, cut_before_softmax, edited, projection
 
 TARGET = Target(17, 5)
@@ -142,8 +156,6 @@ def test_where_there_is_no_gradient_it_says_why(name: str, view: Any, sentence: 
 
 def test_a_classifier_has_classes_for_targets(load: Any) -> None:
     """One logit a class, and no position."""
-    from attntui.core.protocol import PromptInput
-    from attntui.engine import encoding, run
 
     loaded = load("classifier")
     encoded = encoding.encode(loaded, PromptInput(text="the cat sat on the mat"))
@@ -160,3 +172,25 @@ def test_a_classifier_has_classes_for_targets(load: Any) -> None:
     loaded.model.set_attn_implementation(capture.NAME)
     loaded.model.requires_grad_(False)
     assert found == pytest.approx(chefer({"self": pairs})["self"].numpy(), abs=1e-5)
+
+
+def test_windows_and_lists_keep_what_is_far_below_zero(work: Any) -> None:
+    """A pooled cell is the number furthest from 0, with its sign, and so is a list's first."""
+    loaded, _, base = both("gpt2")
+    view = Gradient("self", 0, 1, TARGET)
+    whole = base.rows(view, 0, 40)
+    request = GetWindow(1, view, (0, 40), (0, 40), 8, 8)
+    _, (found,) = answer(loaded, base, request, work)
+    for i in range(5):
+        for j in range(5):
+            cell = whole[8 * i : 8 * i + 8, 8 * j : 8 * j + 8].ravel()
+            assert found[i, j] == cell[np.abs(cell).argmax()]
+    assert (found < 0).any() and (found > 0).any()
+    reply, _ = answer(loaded, base, GetTop(1, view, (17,), "attends_to", 40), work)
+    assert isinstance(reply, Top)
+    order = [entry.position for entry in reply.entries]
+    assert order == sorted(range(18), key=lambda at: -abs(whole[17, at]))
+    assert [entry.weight for entry in reply.entries] == pytest.approx(whole[17, order])
+    few, _ = answer(loaded, base, GetTop(1, view, (17,), "attends_to", 2), work)
+    assert isinstance(few, Top)
+    assert few.rest == pytest.approx(whole[17, order[2:]].sum(), abs=1e-6)

@@ -9,7 +9,7 @@ from attntui.core.errors import UserError
 from attntui.core.protocol import Target
 from attntui.core.tokens import sanitise
 from attntui.engine.capture import Call, Changes, Listener, listening
-from attntui.engine.forward import CheckCancel, Report, arguments, never, silent, watched
+from attntui.engine.forward import CheckCancel, Report, arguments, logit_row, never, silent, watched
 from attntui.engine.model import Encoded, LoadedModel
 
 NO_MODEL = "This attention was read from a file: there is no model to ask."
@@ -40,6 +40,18 @@ class Again:
         with watched(model, check_cancel, progress), listening(listener):
             return model(**arguments(model, self.encoded))
 
+    def logits_at(
+        self,
+        position: int,
+        listener: Listener,
+        check_cancel: CheckCancel = never,
+        progress: Report = silent,
+    ) -> Tensor:
+        """(outputs): those at a position; gradients are up to the caller."""
+        model = self.loaded.model
+        with watched(model, check_cancel, progress), listening(listener):
+            return logit_row(model, arguments(model, self.encoded), position)
+
     def check(self, target: Target) -> None:
         """
         Raises:
@@ -58,9 +70,8 @@ class Again:
 
 
 def logit(logits: Tensor, target: Target) -> Tensor:
-    """The target, of logits (positions, outputs) or (classes)."""
-    row = logits if logits.ndim == 1 else logits[target.position]
-    row = row.float()
+    """The target, of logits (positions, outputs), or of those at its position or (classes)."""
+    row = (logits if logits.ndim == 1 else logits[target.position]).float()
     return row[target.token] if target.foil is None else row[target.token] - row[target.foil]
 
 

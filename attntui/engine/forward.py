@@ -81,6 +81,17 @@ def arguments(model: PreTrainedModel, encoded: Encoded) -> dict[str, Any]:
     return {**encoded.inputs, **extra}
 
 
+def logit_row(model: PreTrainedModel, inputs: dict[str, Any], position: int) -> torch.Tensor:
+    """(outputs): the logits at a position, of that alone where the model can leave out others."""
+    keeps = "logits_to_keep" in inspect.signature(model.forward).parameters
+    if keeps:
+        inputs = {**inputs, "logits_to_keep": torch.tensor([position], device=model.device)}
+    logits: torch.Tensor = model(**inputs).logits[0]
+    if logits.ndim == 1:  # classes
+        return logits
+    return logits[0 if keeps else position]
+
+
 def _check_sizes(towers: tuple[Tower, ...], encoded: Encoded) -> None:
     lengths = {side.name: len(side.tokens) for side in encoded.sides}
     for tower in towers:

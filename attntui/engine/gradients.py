@@ -38,8 +38,8 @@ def slopes(
     again.check(target)
     outputs = _Outputs(again.changes)
     with torch.enable_grad():
-        logits = again.forward(outputs, check_cancel, progress).logits
-        found = torch.autograd.grad(logit(logits[0], target), outputs.kept, allow_unused=True)
+        logits = again.logits_at(target.position, outputs, check_cancel, progress)
+        found = torch.autograd.grad(logit(logits, target), outputs.kept, allow_unused=True)
     return [
         torch.zeros_like(kept[0], dtype=torch.float32) if slope is None else slope[0].float()
         for kept, slope in zip(outputs.kept, found, strict=True)

@@ -5,7 +5,6 @@ more, the last of them gives what an earlier one gave, and the model goes on as 
 its own final norm and output head are used, whatever they are, and the last depth is the model.
 """
 
-import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +14,7 @@ from torch import Tensor, nn
 from attntui.core.errors import UserError
 from attntui.core.protocol import Depth, GetLogitLens, LogitLens, Target
 from attntui.engine.again import Again, Hearing
-from attntui.engine.forward import CheckCancel, arguments, never, outermost_lists
+from attntui.engine.forward import CheckCancel, arguments, logit_row, never, outermost_lists
 from attntui.engine.predict import WHAT, likeliest, named
 from attntui.engine.variants import around
 
@@ -35,10 +34,10 @@ def logit_lens(again: Again, request: GetLogitLens, check_cancel: CheckCancel = 
     own = _row(again.logits, request.position).float()
     token = int(own.argmax()) if request.token is None else request.token
     depths, row = [], own
-    layers = _Layers(again, check_cancel)
+    layers = _Layers(again, request.position, check_cancel)
     for hidden in layers.hidden:
         check_cancel()
-        row = layers.logits(hidden, request.position).float()
+        row = layers.logits(hidden).float()
         logprobs = row.log_softmax(-1)
         depths.append(
             Depth(
@@ -56,10 +55,10 @@ def logit_lens(again: Again, request: GetLogitLens, check_cancel: CheckCancel = 
 
 
 class _Layers:
-    """What each layer of a run gave, and the model's last steps from any of it."""
+    """What each layer of a run gave, and the model's last steps from any of it, at a position."""
 
-    def __init__(self, again: Again, check_cancel: CheckCancel) -> None:
-        self._again = again
+    def __init__(self, again: Again, position: int, check_cancel: CheckCancel) -> None:
+        self._again, self._position = again, position
         self._last = set(outermost_lists(again.loaded.model)[-1])
         """Of an encoder-decoder, the decoder's."""
         self._outputs: list[Any] = []
@@ -77,9 +76,9 @@ class _Layers:
             return output
 
         with torch.no_grad(), around(again.loaded.model, keep):
-            again.forward(Hearing(again.changes))
+            again.logits_at(position, Hearing(again.changes))
 
-    def logits(self, hidden: Tensor, position: int) -> Tensor:
+    def logits(self, hidden: Tensor) -> Tensor:
         """(outputs): what the model says if that is what the last layer gives."""
         done = 0
 
@@ -92,13 +91,8 @@ class _Layers:
             return hidden if isinstance(output, Tensor) else (hidden, *output[1:])
 
         model = self._again.loaded.model
-        inputs = arguments(model, self._again.encoded)
-        keeps = "logits_to_keep" in inspect.signature(model.forward).parameters
-        if keeps:
-            inputs["logits_to_keep"] = torch.tensor([position], device=model.device)
         with torch.no_grad(), around(model, replay):
-            logits: Tensor = model(**inputs).logits[0]
-        return _row(logits, 0 if keeps else position)
+            return logit_row(model, arguments(model, self._again.encoded), self._position)
 
 
 def _row(logits: Tensor, position: int) -> Tensor:

@@ -85,7 +85,7 @@ def test_show_prints_shares_of_the_largest(attntui: Command, gpt2: Path, product
 def test_a_lens_without_a_target(attntui: Command, gpt2: Path) -> None:
     done = attntui("show", "-m", str(gpt2), *GIVEN, "--lens", "norm", "--words", "--sinks", "hide")
     assert done.returncode == 0, done.stderr
-    assert "Layer 0 sum of heads · length of what is passed on" in done.stdout
+    assert "Layer 0 sum of heads · length of what is passed on" in " ".join(done.stdout.split())
 
 
 @pytest.mark.parametrize(

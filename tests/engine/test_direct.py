@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from torch import Tensor
 
 from attntui.core.errors import UserError
@@ -42,10 +43,21 @@ def attributed(loaded: Any, base: Run, target: Target, work: Any) -> list[np.nda
     return answer(loaded, base, GetAttribution(1, target), work)[1]
 
 
+def uneven(name: str) -> tuple[Any, Any, Run]:
+    """As `both`, with biases that are not 0 and gains that are not 1."""
+    loaded = families.build(name)
+    generator = torch.Generator().manual_seed(3)
+    for parameter in loaded.model.parameters():
+        if parameter.ndim == 1:
+            parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.1)
+    prompt = families.prompt(loaded)
+    return loaded, prompt, run.trace(loaded, prompt, 1)
+
+
 @pytest.mark.parametrize("target", TARGETS, ids=str)
 @pytest.mark.parametrize("name", SUMS)
 def test_all_parts_sum_to_the_eager_models_logit(name: str, target: Target, work: Any) -> None:
-    loaded, prompt, base = both(name)
+    loaded, prompt, base = uneven(name)
     heads, rest, y = attributed(loaded, base, target, work)
     row = families.eager_outputs(loaded, prompt).logits[0, target.position]
     expected = row[target.token] - (0 if target.foil is None else row[target.foil])
@@ -59,7 +71,7 @@ def test_all_parts_sum_to_the_eager_models_logit(name: str, target: Target, work
 
 @pytest.mark.parametrize("name", ["gpt2", "llama"])
 def test_a_heads_part_is_what_it_writes_through_the_frozen_norm(name: str, work: Any) -> None:
-    loaded, prompt, base = both(name)
+    loaded, prompt, base = uneven(name)
     target = Target(17, 5)
     heads, rest, _ = attributed(loaded, base, target, work)
     model, kept = loaded.model, dict[Any, Tensor]()

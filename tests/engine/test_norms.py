@@ -60,14 +60,15 @@ def test_norms_equal_the_direct_sum(
 
 
 def test_heads_that_cancel_leave_nothing() -> None:
-    """A root of what float32 would leave of two large numbers is 3e-4 of them."""
+    """The root of what float32 leaves of two large numbers is 3e-4 of them."""
     loaded, _, base = both("gpt2")
-    layer: Any = base.views.layer("self", 0)
-    layer.call.query[0, 1], layer.call.key[0, 1] = layer.call.query[0, 0], layer.call.key[0, 0]
-    layer.call.value[0, 1] = layer.call.value[0, 0]
+    call: Any = base.views.layer("self", 0).call  # type: ignore[attr-defined]
     weight = loaded.model.transformer.h[0].attn.c_proj.weight
-    weight[8:16] = -weight[:8]
-    weight[16:] = 0
+    for head, share in ((1, 0.3), (2, 0.7)):
+        for tensor in (call.query, call.key, call.value):
+            tensor[0, head] = tensor[0, 0]
+        weight[8 * head : 8 * head + 8] = -share * weight[:8]
+    weight[24:] = 0
     assert base.rows(Norm("self", 0, 0), 0, 40).max() > 0.1
     assert base.rows(Norm("self", 0), 0, 40).max() < 1e-6
 

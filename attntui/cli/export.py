@@ -4,7 +4,8 @@ import asyncio
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
-from attntui.cli.lens import LensOrder, aimed
+from attntui.cli.aim import aimed
+from attntui.cli.lens import LensOrder
 from attntui.cli.progress import ProgressLine
 from attntui.cli.tracing import traced
 from attntui.core.errors import UserError

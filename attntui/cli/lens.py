@@ -6,18 +6,7 @@ from typing import Annotated, Literal
 
 from typer import Option
 
-from attntui.client.questions import OnProgress, ask
 from attntui.core.errors import UserError
-from attntui.core.protocol import (
-    Flow,
-    GetTarget,
-    Gradient,
-    Lens,
-    Norm,
-    Relevance,
-    Targeted,
-)
-from attntui.export.source import Source
 
 LensName = Literal["norm", "gradient", "relevance", "flow"]
 _TARGET = re.compile(r"(-?[0-9]{1,9})?(?::(.+))?", re.DOTALL)
@@ -82,22 +71,3 @@ class LensChoice:
 def _output(text: str | None) -> int | str | None:
     number = _NUMBER.fullmatch(text or "")
     return int(number[1]) if number else text
-
-
-async def aimed(
-    order: LensOrder, source: Source, progress: OnProgress
-) -> tuple[Lens, Targeted | None]:
-    """The lens, of some stack, layer and head, and what its target is called.
-
-    Raises:
-        UserError: there is no such logit.
-    """
-    if order.name == "norm":
-        return Norm("self", 0), None
-    if order.name == "flow":
-        return Flow("self"), None
-    request = GetTarget(source.run.run, order.position, order.token, order.foil)
-    found, _ = await ask(source.engine, request, Targeted, progress)
-    if order.name == "gradient":
-        return Gradient("self", 0, None, found.target), found
-    return Relevance("self", found.target), found

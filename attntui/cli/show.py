@@ -9,7 +9,8 @@ from typing import Literal
 import msgspec
 import numpy as np
 
-from attntui.cli.lens import LensOrder, aimed
+from attntui.cli.aim import aimed
+from attntui.cli.lens import LensOrder
 from attntui.cli.progress import ProgressLine
 from attntui.cli.report import Report
 from attntui.cli.tracing import traced

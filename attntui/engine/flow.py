@@ -15,7 +15,8 @@ from attntui.engine.rollout import fuse
 from attntui.engine.stacks import Tower
 
 MOST_TOKENS = 40
-"""The work grows with their fourth power: half a minute for 40 through 12 layers, on two cores."""
+"""The work grows with their fourth power: a minute for 40 through 12 causal layers on two busy
+cores, more where every token sees every other."""
 NOTHING = 1e-12
 """Less than this, of a capacity of 1, is rounding."""
 FAR = 1 << 20

@@ -7,6 +7,7 @@ import numpy as np
 
 from attntui.api.checked import checked
 from attntui.api.host import Host, Recipe, Work
+from attntui.api.lenses import Lenses
 from attntui.client.engine import Engine
 from attntui.client.questions import ask, logit_rows, matrix_rows
 from attntui.core.edit_names import cut_of, heads_of
@@ -47,7 +48,7 @@ class Attended(NamedTuple):
     weight: float
 
 
-class Trace:
+class Trace(Lenses):
     """One prompt that went through a model, or attention that was given; layers count from 0.
 
     A weight `[query, key]` is what a query gives a key. Where a model has several stacks, `stack`

@@ -7,6 +7,7 @@ import typer
 from typer import Argument, Option
 
 import attntui
+from attntui.cli.lens import LensChoice
 from attntui.cli.looking import EditChoice, PictureChoice, ReadingChoice, ViewChoice
 from attntui.cli.options import (
     ModelChoice,
@@ -98,6 +99,7 @@ def show(
     prompt: PromptChoice,
     stack: StackChoice,
     view: ViewChoice,
+    lens: LensChoice,
     reading: ReadingChoice,
     edits: EditChoice,
     layer: Annotated[
@@ -142,12 +144,11 @@ def show(
     """Print attention as plain text: a heatmap, and what one token attends to.
 
     It shows one head, or the mean over the heads of --layer (of all layers without it) with
-    --mean, or --mean-of, or --rollout. A prompt too long for the width is shown with several
-    tokens to a cell.
+    --mean, or --mean-of, or --rollout, or --lens: norm and gradient of one --head, or of all heads
+    of a layer together. A prompt too long for the width is shown with several tokens to a cell.
     """
     from attntui.cli.show import Manner, Order
     from attntui.cli.show import show as print_view
-    from attntui.export.matrices import Wanted
 
     return print_view(
         Order(
@@ -156,9 +157,10 @@ def show(
             stack=stack.stack,
             layer=layer,
             head=head,
-            wanted=Wanted(mean=view.mean, mean_of=view.heads(), rollout=view.rollout_options()),
+            wanted=view.wanted(),
             reading=reading.reading,
             edits=edits.edits,
+            lens=lens.order(),
             query=query,
             top=top,
             as_text=text,
@@ -184,6 +186,7 @@ def export(
         ),
     ],
     view: ViewChoice,
+    lens: LensChoice,
     reading: ReadingChoice,
     edits: EditChoice,
     picture: PictureChoice,
@@ -213,19 +216,19 @@ def export(
     .npz, .safetensors and .json hold tokens, token_ids, layers, heads, attention (layers, heads,
     query, key) and meta; where keys are other tokens than queries, key_tokens too; of a pair
     sentence_b_start. On request they hold mean (layers, query, key), mean_of and rollout (query,
-    key), logits (query, vocabulary) and each statistic by its name (layers, heads). What is not
-    there is NaN, null in .json. With --words, tokens are words and there are no token_ids. Where
-    --sinks hides weights they are NaN, and attention_hidden (layers, heads, query) is how much of
-    each row is hidden; NaN are also those that --between leaves out.
+    key), a lens by its name (norm and gradient as attention, relevance and flow as rollout), logits
+    (query, vocabulary) and each statistic by its name (layers, heads). What is not there is NaN,
+    null in .json. With --words, tokens are words and there are no token_ids. Where --sinks hides
+    weights they are NaN, and attention_hidden (layers, heads, query) is how much of each row is
+    hidden; NaN are also those that --between leaves out.
 
     .csv has the columns layer, head, query, key, weight; --mean adds rows whose head is "mean",
-    --mean-of and --rollout rows whose layer is "all".
+    --mean-of and --rollout rows whose layer is "all", --lens rows whose head begins with its name.
 
     .svg and .png (with the extra attntui[plot]) and .html show the chosen heads, or with --mean,
     --mean-of and --rollout those in their place.
     """
     from attntui.cli.export import Order, export_file, statistics_basis
-    from attntui.export.matrices import Wanted
 
     return export_file(
         Order(
@@ -234,9 +237,10 @@ def export(
             stack=stack.stack,
             layers=layers,
             heads=heads,
-            wanted=Wanted(mean=view.mean, mean_of=view.heads(), rollout=view.rollout_options()),
+            wanted=view.wanted(),
             reading=reading.reading,
             edits=edits.edits,
+            lens=lens.order(),
             statistics=statistics_basis(statistics, statistics_on),
             logits=logits,
             looks=picture.looks(),

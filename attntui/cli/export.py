@@ -4,6 +4,8 @@ import asyncio
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
+from attntui.cli.aim import aimed
+from attntui.cli.lens import LensOrder
 from attntui.cli.progress import ProgressLine
 from attntui.cli.tracing import traced
 from attntui.core.errors import UserError
@@ -29,6 +31,7 @@ class Order:
     wanted: Wanted
     reading: Reading
     edits: Edits
+    lens: LensOrder | None
     statistics: Basis | None
     logits: bool
     looks: Looks
@@ -83,6 +86,11 @@ def _check_kind(order: Order, kind: Kind, output: str) -> None:
                 f"{_article(kind)} holds attention only; {option} goes into .npz, .safetensors or"
                 " .json."
             )
+    if order.lens is not None and kind in PICTURES:
+        raise UserError(
+            f"{_article(kind)} shows attention only; --lens goes into .npz, .safetensors, .json or"
+            " .csv."
+        )
     looks = {
         "--size": order.looks.size is not None,
         "--scale": order.looks.scale != Looks().scale,
@@ -113,6 +121,9 @@ async def _export(
     line: ProgressLine,
 ) -> None:
     async with traced(order.model, order.prompt, order.edits, line) as source:
+        wanted = order.wanted
+        if order.lens is not None:
+            wanted = replace(wanted, lens=(await aimed(order.lens, source, line))[0])
         tower = choose_tower(
             source.model, source.run, order.stack, *selections, words=order.reading.words
         )
@@ -120,7 +131,7 @@ async def _export(
             line.say(sentence)
         numbers = Numbers(
             tower,
-            sections(tower, _shown(order.wanted) if kind in PICTURES else order.wanted),
+            sections(tower, _shown(wanted) if kind in PICTURES else wanted),
             order.reading,
             order.statistics,
             order.logits,

@@ -12,6 +12,7 @@ from attntui.core.protocol import AblateWith, Between, Edits, Reading, Rollout
 
 if TYPE_CHECKING:
     from attntui.export.file import Looks
+    from attntui.export.matrices import Wanted
 
 SHORTEST, LONGEST = 1, 50
 """Inches, of a picture's sides."""
@@ -48,6 +49,15 @@ class ViewChoice:
         float | None,
         Option(min=0, max=1, help="Rollout: drop this share of weights (0).", show_default=False),
     ] = None
+
+    def wanted(self) -> "Wanted":
+        """
+        Raises:
+            UserError: a list of heads is none, or options of a rollout that is not wanted.
+        """
+        from attntui.export.matrices import Wanted
+
+        return Wanted(mean=self.mean, mean_of=self.heads(), rollout=self.rollout_options())
 
     def rollout_options(self) -> Rollout | None:
         """Rollout's options, the defaults filled in; the stack is not known yet.

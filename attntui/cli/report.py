@@ -5,9 +5,19 @@ from dataclasses import dataclass
 from textwrap import wrap
 
 import numpy as np
+from msgspec.structs import replace
 from rich.segment import Segment
 
-from attntui.core.protocol import Reading, Top, View
+from attntui.core.protocol import (
+    Gradient,
+    Norm,
+    Reading,
+    Relevance,
+    Targeted,
+    Top,
+    TopEntry,
+    View,
+)
 from attntui.core.scale import Scale, brightness, levels, without_future
 from attntui.core.tokens import sanitise
 from attntui.export.source import Source
@@ -42,6 +52,20 @@ class Report:
     weights: np.ndarray
     hidden: float | None
     top: Top
+    target: Targeted | None = None
+    """What a lens asks about."""
+
+    @property
+    def _is_weights(self) -> bool:
+        """Whether rows sum to 1."""
+        return not isinstance(self.view, Norm | Gradient | Relevance)
+
+    @property
+    def unit(self) -> float:
+        """What counts as 1: of a lens, whose numbers have no such bounds, the largest shown."""
+        if self._is_weights:
+            return 1.0
+        return float(np.nanmax(np.abs(self.weights), initial=0.0)) or 1.0
 
     def lines(self, width: int, palette: Palette) -> Lines:
         """All of it, `width` columns at most."""
@@ -49,20 +73,31 @@ class Report:
         yield from self._text(width, palette) if self.as_text else self._heatmap(width, palette)
         yield []
         yield from legend(self.scale, palette, width)
+        if not self._is_weights:
+            signs = " Shades show no signs." if isinstance(self.view, Gradient) else ""
+            words = f"Numbers are shares of the largest here, {self.unit:.3g}.{signs}"
+            yield from _sentence(words, width)
         if self.top.entries:
             yield []
             yield from _sentence(f"{self._query_name()} attends to", width)
-            yield from ranking(*top_entries(self.top, self.tower.keys), width)
+            yield from ranking(*top_entries(_in_units(self.top, self.unit), self.tower.keys), width)
 
     def _title(self) -> str:
         parts = [
             sanitise(self.source.model.name),
-            view_name(self.view) + hidden_name(self.hidden),
+            view_name(self.view, self._aim())
+            + hidden_name(self.hidden if self._is_weights else None),
             *edits_name(self.source.edits),
             *reading_name(self.reading),
             "exact" if self.source.run.trust.exact else "not known to be exact",
         ]
         return " · ".join(parts)
+
+    def _aim(self) -> str:
+        if self.target is None:
+            return ""
+        less = f" less {quote(self.target.foil)}" if self.target.foil else ""
+        return f"target {quote(self.target.token)}{less} at {self.target.target.position}"
 
     def _query_name(self) -> str:
         return f"{self.query} {quote(self.tower.queries[self.query].text)}"
@@ -72,7 +107,7 @@ class Report:
         pooled = f", cells of {frame.step} × {frame.step}, their largest" if frame.step > 1 else ""
         yield from _sentence(f"query (row) attends to key (column){pooled}", width)
         yield []
-        weights = self.weights
+        weights = np.abs(self.weights) / self.unit
         if self.tower.stack.causal:
             weights = without_future(weights, frame.step)
         yield from frame.lines(weights, self.scale, palette)
@@ -80,9 +115,16 @@ class Report:
     def _text(self, width: int, palette: Palette) -> Lines:
         yield from _sentence(f"shaded by what {self._query_name()} gives each token", width)
         yield []
-        shown = levels(brightness(self.weights[0], self.scale), palette.count).tolist()
+        shown = levels(
+            brightness(np.abs(self.weights[0]) / self.unit, self.scale), palette.count
+        ).tolist()
         side = next(one for one in self.source.run.sides if one.name == self.tower.stack.keys)
         yield from prose(readable(self.tower.keys, side.tokens), shown, width, palette)
+
+
+def _in_units(top: Top, unit: float) -> Top:
+    entries = tuple(TopEntry(each.position, each.weight / unit) for each in top.entries)
+    return replace(top, entries=entries, rest=top.rest / unit, hidden=top.hidden / unit)
 
 
 def _sentence(text: str, width: int) -> Lines:

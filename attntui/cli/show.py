@@ -9,6 +9,8 @@ from typing import Literal
 import msgspec
 import numpy as np
 
+from attntui.cli.aim import aimed
+from attntui.cli.lens import LensOrder
 from attntui.cli.progress import ProgressLine
 from attntui.cli.report import Report
 from attntui.cli.tracing import traced
@@ -17,16 +19,21 @@ from attntui.core.errors import UserError
 from attntui.core.protocol import (
     Chosen,
     Edits,
+    Flow,
     GetTop,
     GetWindow,
     Head,
+    Lens,
     Mean,
     ModelOptions,
     PromptInput,
     Reading,
+    Relevance,
     Stack,
+    Targeted,
     Top,
     View,
+    Word,
 )
 from attntui.core.scale import Scale
 from attntui.demo import MODELS
@@ -52,6 +59,7 @@ class Order:
     wanted: Wanted
     reading: Reading
     edits: Edits
+    lens: LensOrder | None
     query: int | None
     top: int
     as_text: bool
@@ -103,10 +111,13 @@ def _check_one_view(order: Order) -> None:
         "--mean": wanted.mean,
         "--mean-of": wanted.mean_of,
         "--rollout": wanted.rollout,
+        "--lens": order.lens,
     }
     given = [option for option, value in views.items() if value]
     if len(given) > 1:
         raise UserError(f"show prints one view: choose {given[0]} or {given[1]}.")
+    if order.lens is not None and order.lens.name in ("norm", "gradient"):
+        return
     if given and order.head is not None:
         raise UserError(f"{given[0]} is of several heads: leave out --head.")
     if given and given != ["--mean"] and order.layer is not None:
@@ -115,11 +126,14 @@ def _check_one_view(order: Order) -> None:
 
 async def _report(order: Order, width: int, line: ProgressLine) -> Report:
     async with traced(order.model, order.prompt, order.edits, line) as source:
-        view = _choose_view(order, source)
+        lens, target = None, None
+        if order.lens is not None:
+            lens, target = await aimed(order.lens, source, line)
+        view = _choose_view(order, source, lens)
         tower = numbers_of(source.model, source.run, view, order.reading).tower
         for sentence in source.remarks:
             line.say(sentence)
-        query = _choose_query(order, source, tower)
+        query = _choose_query(order, source, tower, target)
         rows = (query, query + 1) if order.as_text else (0, tower.shape[0])
         step = 1 if order.as_text else Heatmap(tower.queries, tower.keys, width).step
         weights = await _weights(source, tower, view, rows, step, order.reading)
@@ -131,6 +145,7 @@ async def _report(order: Order, width: int, line: ProgressLine) -> Report:
         source=source,
         tower=tower,
         view=view,
+        target=target,
         reading=order.reading,
         scale=order.scale,
         query=query,
@@ -141,7 +156,7 @@ async def _report(order: Order, width: int, line: ProgressLine) -> Report:
     )
 
 
-def _choose_view(order: Order, source: Source) -> View:
+def _choose_view(order: Order, source: Source, lens: Lens | None) -> View:
     stack, wanted = choose_stack(source.model, source.run.stacks, order.stack), order.wanted
     if wanted.rollout is not None:
         return msgspec.structs.replace(wanted.rollout, stack=stack.name)
@@ -149,27 +164,43 @@ def _choose_view(order: Order, source: Source) -> View:
         return Chosen(stack.name, wanted.mean_of)
     if wanted.mean:
         return Mean(stack.name, order.layer)
+    if isinstance(lens, Relevance | Flow):
+        return msgspec.structs.replace(lens, stack=stack.name)
     bundled = MODELS.get(order.model.model)
-    if bundled is not None and order.layer is None and order.head is None:
-        return Head(stack.name, *bundled.head)
     attending = (at for at, layer in enumerate(stack.layers) if layer.heads)
-    layer = next(attending, 0) if order.layer is None else order.layer
-    return Head(stack.name, layer, order.head or 0)
+    layer, head = next(attending, 0) if order.layer is None else order.layer, order.head
+    if bundled is not None and order.layer is None and order.head is None:
+        layer, head = bundled.head
+    if lens is not None:
+        return msgspec.structs.replace(lens, stack=stack.name, layer=layer, head=order.head)
+    return Head(stack.name, layer, head or 0)
 
 
-def _choose_query(order: Order, source: Source, tower: Tower) -> int:
-    """The query asked for, else the first masked place, else the last.
+def _choose_query(order: Order, source: Source, tower: Tower, target: Targeted | None) -> int:
+    """The query asked for, else the target's, else the first masked place, else the last.
 
     Raises:
         UserError: there is no such query.
     """
     texts = [unit.text.strip() for unit in tower.queries]
+    if order.query is not None:
+        if order.query >= len(texts):
+            raise UserError(f"There is no query {order.query}: queries are 0 to {len(texts) - 1}.")
+        return order.query
+    if target is not None and tower.stack.queries == source.run.sides[-1].name:
+        return _unit_at(tower, target.target.position)
     mask = source.model.mask_token
-    if order.query is None:
-        return texts.index(mask) if mask in texts else len(texts) - 1
-    if order.query >= len(texts):
-        raise UserError(f"There is no query {order.query}: queries are 0 to {len(texts) - 1}.")
-    return order.query
+    return texts.index(mask) if mask in texts else len(texts) - 1
+
+
+def _unit_at(tower: Tower, position: int) -> int:
+    """Which query, a token or a word, a token's position is in."""
+    words = (
+        at
+        for at, unit in enumerate(tower.queries)
+        if isinstance(unit, Word) and position <= unit.last
+    )
+    return next(words, position)
 
 
 async def _weights(

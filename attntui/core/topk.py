@@ -4,7 +4,7 @@ import numpy as np
 
 
 def top(weights: np.ndarray, count: int) -> list[tuple[int, float]]:
-    """Positions and weights of the `count` largest of `weights` (n), largest first.
+    """Positions and weights of the `count` of `weights` (n) furthest from 0, largest first.
 
     Of differences, which may be below 0, the largest are those furthest from 0. Equal weights keep
     the order of their positions. NaN and zero weights are never listed.

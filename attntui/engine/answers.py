@@ -1,13 +1,17 @@
 """The answer to whatever is asked of a finished run."""
 
+from typing import TypeVar
+
 import numpy as np
 
 from attntui.core.errors import UserError
 from attntui.core.protocol import (
     Arrays,
+    GetAttribution,
     GetCellMap,
     GetEffects,
     GetHidden,
+    GetLogitLens,
     GetLogits,
     GetMaps,
     GetPredictions,
@@ -16,6 +20,7 @@ from attntui.core.protocol import (
     GetShifts,
     GetStatistics,
     GetStrongest,
+    GetTarget,
     GetTop,
     GetWindow,
     Reading,
@@ -25,8 +30,12 @@ from attntui.core.protocol import (
     Statistics,
 )
 from attntui.engine import predict, windows
+from attntui.engine.again import NO_MODEL
+from attntui.engine.aim import aim
 from attntui.engine.calibration import calibrated
 from attntui.engine.comparison import compared
+from attntui.engine.direct import attribution
+from attntui.engine.logit_lens import logit_lens
 from attntui.engine.model import LoadedModel, Work
 from attntui.engine.reading import Reader
 from attntui.engine.run import Run
@@ -36,10 +45,8 @@ from attntui.engine.strongest import strongest
 from attntui.engine.sweep import effects
 from attntui.engine.tops import tops
 
+Known = TypeVar("Known")
 Answer = tuple[Reply, list[np.ndarray]]
-
-
-NO_MODEL = "This attention was read from a file: there is no model to ask."
 
 
 def answer(
@@ -91,16 +98,23 @@ def answer(
         case GetShifts(stack=stack) if other is not None:
             found = shifts(run, other, stack, work.check_cancel)
             return Arrays(run.number, ("map",)), [found]
+        case GetTarget():
+            return aim(_needed(run.again), request), []
+        case GetAttribution(target=target):
+            arrays = attribution(_needed(run.again), run.views, target, *watch)
+            return Arrays(run.number, ("heads", "rest", "logit")), arrays
+        case GetLogitLens():
+            return logit_lens(_needed(run.again), request, work.check_cancel), []
         case GetLogits(rows=(start, stop)):
             found = predict.logits(_needed(loaded), run, start, stop)
             return Arrays(run.number, ("logits",)), [found]
     raise TypeError(f"no answer to {type(request).__name__}")
 
 
-def _needed(loaded: LoadedModel | None) -> LoadedModel:
-    if loaded is None:
+def _needed(known: Known | None) -> Known:
+    if known is None:
         raise UserError(NO_MODEL)
-    return loaded
+    return known
 
 
 def _statistics(loaded: LoadedModel | None, run: Run, request: GetStatistics, work: Work) -> Answer:

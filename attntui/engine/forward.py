@@ -81,6 +81,17 @@ def arguments(model: PreTrainedModel, encoded: Encoded) -> dict[str, Any]:
     return {**encoded.inputs, **extra}
 
 
+def logit_row(model: PreTrainedModel, inputs: dict[str, Any], position: int) -> torch.Tensor:
+    """(outputs): the logits at a position, of that alone where the model can leave out others."""
+    keeps = "logits_to_keep" in inspect.signature(model.forward).parameters
+    if keeps:
+        inputs = {**inputs, "logits_to_keep": torch.tensor([position], device=model.device)}
+    logits: torch.Tensor = model(**inputs).logits[0]
+    if logits.ndim == 1:  # classes
+        return logits
+    return logits[0 if keeps else position]
+
+
 def _check_sizes(towers: tuple[Tower, ...], encoded: Encoded) -> None:
     lengths = {side.name: len(side.tokens) for side in encoded.sides}
     for tower in towers:
@@ -93,15 +104,20 @@ def _check_sizes(towers: tuple[Tower, ...], encoded: Encoded) -> None:
                 )
 
 
-def outermost_layers(model: nn.Module) -> list[nn.Module]:
-    """The members of the outermost lists of modules."""
-    layers: list[nn.Module] = []
+def outermost_lists(model: nn.Module) -> list[nn.ModuleList]:
+    """The outermost lists of modules, such as an encoder's layers and a decoder's."""
+    lists: list[nn.ModuleList] = []
     seen = ""
     for name, module in model.named_modules():
         if isinstance(module, nn.ModuleList) and not (seen and name.startswith(seen)):
             seen = f"{name}."
-            layers += list(module)
-    return layers
+            lists.append(module)
+    return lists
+
+
+def outermost_layers(model: nn.Module) -> list[nn.Module]:
+    """The members of the outermost lists of modules."""
+    return [layer for layers in outermost_lists(model) for layer in layers]
 
 
 @contextmanager

@@ -74,6 +74,10 @@ class RecordedLayer:
         grouped = weights.reshape(len(value), -1, self.keys) @ value
         return grouped.flatten(0, 1)
 
+    def values(self) -> Tensor:
+        """(heads, keys, value size) float32, shared ones repeated."""
+        return self.call.value[0].float().repeat_interleave(self.call.groups, dim=0)
+
     def scores(self, start: int, stop: int, heads: slice | None = None) -> Tensor:
         """(heads, rows, keys) float32: what the softmax takes, -inf where the mask hides the key.
 
@@ -99,7 +103,10 @@ class RecordedLayer:
             sinks = self.call.sinks[heads or slice(None)].float().reshape(-1, 1, 1)
             scores = torch.cat([scores, sinks.expand(-1, stop - start, 1)], dim=-1)
         blank = scores.amax(-1, keepdim=True) == -torch.inf  # the row may see nothing
-        return torch.softmax(scores, dim=-1).masked_fill_(blank, 0)
+        weights = torch.softmax(scores, dim=-1)
+        if weights.requires_grad:  # the softmax's own gradient needs it as it was
+            return weights.masked_fill(blank, 0)
+        return weights.masked_fill_(blank, 0)
 
     def _products(self, start: int, stop: int, heads: slice) -> Tensor:
         """q · k (heads, rows, keys) float32; whole groups share their key head without a copy."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import torch
+from torch import nn
 from transformers import PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
@@ -47,6 +48,8 @@ class LoadedModel:
     notes: list[str] = field(default_factory=list)
     calibrated: "dict[Stack, Measured]" = field(default_factory=dict)
     """What `calibration` measured, once asked."""
+    projections: dict[int, nn.Module] | None = None
+    """The output projection after each call of the attention function, once asked."""
 
 
 def has_decoder(model: PreTrainedModel) -> bool:

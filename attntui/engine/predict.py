@@ -23,24 +23,18 @@ def predictions(
     Raises:
         UserError: the model predicts nothing, or there is no such position.
     """
-    row = _row(loaded, run, request.position)
-    assert loaded.predicts is not None
-    what, chances = WHAT[loaded.predicts], torch.softmax(row, dim=-1)
+    row, what = _row(loaded, run, request.position), WHAT[loaded.predicts or "next"]
     if before is None:
-        ids = _likeliest(chances, request.count)
-        columns = [chances[ids].tolist(), row[ids].tolist()]
-        return Predictions(
-            run.number, request.position, what, _entries(loaded, ids.tolist(), columns)
-        )
+        entries = likeliest(loaded, row, request.count)
+        return Predictions(run.number, request.position, what, entries)
     other = _row(loaded, before, request.position_before).to(row.device)
     if other.shape != row.shape:
         raise UserError("the two runs predict other kinds of outputs, so they are not compared.")
-    chances_before = torch.softmax(other, dim=-1)
-    ids = _likeliest(torch.maximum(chances, chances_before), request.count)
-    columns = [each[ids].tolist() for each in (chances, row, chances_before, other)]
+    chances, chances_before = torch.softmax(row, dim=-1), torch.softmax(other, dim=-1)
+    ids = _largest(torch.maximum(chances, chances_before), request.count)
+    entries = _entries(loaded, ids, chances, row, chances_before, other)
     logs = torch.log_softmax(other, dim=-1) - torch.log_softmax(row, dim=-1)
     divergence = max(0.0, float((chances_before * logs).sum()))
-    entries = _entries(loaded, ids.tolist(), columns)
     return Predictions(run.number, request.position, what, entries, divergence)
 
 
@@ -53,14 +47,26 @@ def _row(loaded: LoadedModel, run: Run, position: int) -> torch.Tensor:
     return logits.float()
 
 
-def _likeliest(chances: torch.Tensor, count: int) -> torch.Tensor:
+def likeliest(loaded: LoadedModel, logits: torch.Tensor, count: int) -> tuple[Prediction, ...]:
+    """The `count` likeliest of some logits (outputs)."""
+    row = logits.float()
+    chances = torch.softmax(row, dim=-1)
+    ids = _largest(chances, count)
+    return _entries(loaded, ids, chances, row)
+
+
+def _largest(chances: torch.Tensor, count: int) -> torch.Tensor:
     return torch.topk(chances, min(max(count, 0), chances.shape[0])).indices
 
 
 def _entries(
-    loaded: LoadedModel, ids: list[int], columns: list[list[float]]
+    loaded: LoadedModel, ids: torch.Tensor, *columns: torch.Tensor
 ) -> tuple[Prediction, ...]:
-    rows = zip(_names(loaded, ids), ids, *columns, strict=True)
+    """Predictions of some outputs, from their columns as `Prediction` has them."""
+    numbers = ids.tolist()
+    rows = zip(
+        named(loaded, numbers), numbers, *(each[ids].tolist() for each in columns), strict=True
+    )
     return tuple(Prediction(*row) for row in rows)
 
 
@@ -95,7 +101,7 @@ def _check_range(start: int, stop: int, count: int) -> None:
         )
 
 
-def _names(loaded: LoadedModel, ids: list[int]) -> list[str]:
+def named(loaded: LoadedModel, ids: list[int]) -> list[str]:
     if loaded.predicts != "classes":
         return texts(loaded.tokenizer, ids)
     labels: dict[Any, str] = getattr(loaded.model.config, "id2label", None) or {}

@@ -97,11 +97,16 @@ def _asked(loaded: LoadedModel, question: Question, work: Work) -> Asked:
 
 def _label(loaded: LoadedModel, question: Question, work: Work) -> Asked:
     encoded = encode(loaded, question.prompt, check_cancel=work.check_cancel)
-    foil = None if question.foil is None else _class(loaded, question.foil)
-    return Asked(encoded, [0], [_class(loaded, question.answer)], foil)
+    foil = None if question.foil is None else class_of(loaded, question.foil)
+    return Asked(encoded, [0], [class_of(loaded, question.answer)], foil)
 
 
-def _class(loaded: LoadedModel, label: str) -> int:
+def class_of(loaded: LoadedModel, label: str) -> int:
+    """A class by its name or number.
+
+    Raises:
+        UserError: there is no such class.
+    """
     labels: dict[Any, str] = getattr(loaded.model.config, "id2label", None) or {}
     names = {str(name): int(number) for number, name in labels.items()}
     found = names.get(label, int(label) if label.isdecimal() and label.isascii() else -1)
@@ -174,7 +179,7 @@ def _masked(loaded: LoadedModel, question: Question, work: Work) -> Asked:
     mask = loaded.tokenizer.mask_token_id
     positions = [at for at, token in enumerate(encoded.sides[0].tokens) if token.id == mask]
     answer, foil = (
-        None if text is None else [piece.id for piece in _alone(loaded, text)]
+        None if text is None else [piece.id for piece in tokens_of(loaded, text)]
         for text in (question.answer, question.foil)
     )
     assert answer is not None
@@ -194,10 +199,11 @@ def _decoded(loaded: LoadedModel, question: Question, work: Work) -> Asked:
     answer = [token.id for token in encoded.sides[-1].tokens[1:]]
     foil = None
     if question.foil is not None:
-        foil = [piece.id for piece in _alone(loaded, question.foil, target=True)]
+        foil = [piece.id for piece in tokens_of(loaded, question.foil, target=True)]
     token, differs = _foil(answer, foil)
     return Asked(encoded, list(range(len(answer))), answer, token, differs)
 
 
-def _alone(loaded: LoadedModel, text: str, target: bool = False) -> list[Piece]:
+def tokens_of(loaded: LoadedModel, text: str, target: bool = False) -> list[Piece]:
+    """A text by itself, without special tokens; `target`: as a decoder's text."""
     return tokenise(loaded, PromptInput(text=text, special_tokens="none"), target)

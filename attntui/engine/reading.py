@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from attntui.core.protocol import View
+from attntui.core.errors import UserError
+from attntui.core.protocol import Gradient, View
 from attntui.engine.axis import Axis
 from attntui.engine.forward import CheckCancel, Report, never, silent
 from attntui.engine.layers import Layer, tile_rows
@@ -93,8 +94,10 @@ class Reader:
         """Rows of a view.
 
         Raises:
-            UserError: the view does not exist.
+            UserError: the view does not exist, or its rows cannot be scaled.
         """
+        if self.scale and isinstance(view, Gradient):
+            raise UserError("these numbers have signs, so rows cannot be scaled to 1: hide only.")
 
         def read(reader: Reader, start: int, stop: int) -> Rows:
             tokens = reader.queries.tokens(start, stop)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from attntui.core.protocol import SIDES, Hidden, Reading, SideInfo, Stack, StackInfo, Trust, View
 from attntui.engine import hidden, room, targets, trust
+from attntui.engine.again import Again
 from attntui.engine.axis import axis
 from attntui.engine.capture import Changes
 from attntui.engine.forward import CheckCancel, Report, forward, held_bytes, never, silent
@@ -42,6 +43,7 @@ def trace(
     towers, outputs = forward(loaded, encoded, check_cancel, progress, changes=changes)
     seconds = perf_counter() - started
     logits = getattr(outputs, "logits", None)
+    kept = logits[0] if isinstance(logits, Tensor) else None
     return Run(
         number=run,
         encoded=encoded,
@@ -49,8 +51,9 @@ def trace(
         trust=trust.check(loaded, towers),
         seconds=seconds,
         recorded_bytes=held_bytes(towers),
-        logits=logits[0] if isinstance(logits, Tensor) else None,
+        logits=kept,
         separators=targets.separators(loaded.tokenizer),
+        again=Again(loaded, encoded, changes or {}, kept),
     )
 
 
@@ -69,9 +72,12 @@ class Run:
     separators: frozenset[int] | None = None
     """Ids of separator tokens, see `targets.text_of`; None: not known, as in a file."""
 
+    again: Again | None = None
+    """What it was made of; None where it was read from a file."""
+
     def __post_init__(self) -> None:
         self.stacks: tuple[StackInfo, ...] = tuple(tower.info for tower in self.towers)
-        self.views = Views(self.towers)
+        self.views = Views(self.towers, self.again)
         self.variants: Variants | None = None
         """Made by the first sweep."""
         self._measured: dict[Stack, Measured] = {}

@@ -20,7 +20,8 @@ from attntui.core.protocol import (
     Unload,
 )
 from attntui.engine import devices, encoding, given, loading, run
-from attntui.engine.answers import NO_MODEL, Answer, answer
+from attntui.engine.again import NO_MODEL
+from attntui.engine.answers import Answer, answer
 from attntui.engine.edits import changes
 from attntui.engine.finite import all_finite
 from attntui.engine.given import GivenRun

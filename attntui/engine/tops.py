@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from attntui.core.errors import UserError
-from attntui.core.protocol import GetTop, Top, TopEntry
+from attntui.core.protocol import GetTop, Gradient, Top, TopEntry
 from attntui.core.topk import top
 from attntui.engine.forward import CheckCancel, Report, never, silent
 from attntui.engine.reading import Reader
@@ -30,7 +30,8 @@ def tops(
     listed = sum(entry.weight for entry in entries)
     if reader.comparison is not None:  # of differences, a sum of others says nothing
         return Top(request.run, entries, 0.0, hidden=hidden)
-    rest = max(0.0, float(weights.double().nansum()) - listed)
+    rest = float(weights.double().nansum()) - listed
+    rest = rest if isinstance(request.view, Gradient) else max(0.0, rest)
     return Top(request.run, entries, rest, sink, hidden, max(0.0, elsewhere))
 
 

@@ -82,7 +82,7 @@ class Variants:
         """What each layer gave in the unedited run, in the order of their calls."""
         plain = _Plain()
 
-        def keep(forward: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        def keep(_: nn.Module, forward: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
             check_cancel()
             plain.layer = len(self._outputs)
             self._outputs.append(None)
@@ -91,7 +91,7 @@ class Variants:
             plain.layer = None
             return output
 
-        with torch.no_grad(), listening(plain), _around(self._model, keep):
+        with torch.no_grad(), listening(plain), around(self._model, keep):
             self._model(**self._inputs)
         self._layers = plain.layers
 
@@ -125,7 +125,7 @@ class Variants:
         start = min((self._layers[call] or 0 for call in calls), default=0)
         done, count = 0, len(variants)
 
-        def replay(forward: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        def replay(_: nn.Module, forward: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
             nonlocal done
             done += 1
             if done <= start:
@@ -138,7 +138,7 @@ class Variants:
         if positions is not None and keeps:
             inputs["logits_to_keep"] = torch.tensor(positions, device=self._model.device)
         batch = _Batch(variants, self._layers.index(start) if start else 0)
-        with torch.no_grad(), listening(batch), _around(self._model, replay):
+        with torch.no_grad(), listening(batch), around(self._model, replay):
             logits: Tensor = self._model(**inputs).logits
         if logits.ndim == 2:  # classes
             logits = logits[:, None]
@@ -158,20 +158,20 @@ def _spread(count: int, copy: bool) -> Callable[[Any], Any]:
 
 
 @contextmanager
-def _around(model: nn.Module, call: Callable[..., Any]) -> Iterator[None]:
-    """Inside, every layer's forward is given to `call`, which may leave it out.
+def around(model: nn.Module, call: Callable[..., Any]) -> Iterator[None]:
+    """Inside, every layer is given to `call` with its forward, which may be left out.
 
     A hook could not: it is called before or after, never in place.
     """
     layers = outermost_layers(model)
     own = [vars(layer).get("forward") for layer in layers]  # as accelerate's hooks set it
 
-    def wrapped(forward: Callable[..., Any]) -> Callable[..., Any]:
-        return lambda *args, **kwargs: call(forward, *args, **kwargs)
+    def wrapped(layer: nn.Module, forward: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda *args, **kwargs: call(layer, forward, *args, **kwargs)
 
     try:
         for layer in layers:
-            layer.forward = wrapped(layer.forward)
+            layer.forward = wrapped(layer, layer.forward)
         yield
     finally:
         for layer, forward in zip(layers, own, strict=True):

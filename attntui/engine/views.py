@@ -6,9 +6,23 @@ import torch
 from torch import Tensor
 
 from attntui.core.errors import UserError
-from attntui.core.protocol import Chosen, Head, Mean, Rollout, Stack, View
+from attntui.core.protocol import (
+    Chosen,
+    Flow,
+    Gradient,
+    Head,
+    Mean,
+    Norm,
+    Relevance,
+    Rollout,
+    Stack,
+    View,
+)
+from attntui.engine.again import Again
+from attntui.engine.flow import capacities, flow_row
 from attntui.engine.forward import CheckCancel, Report, never, silent
 from attntui.engine.layers import Layer, tile_rows
+from attntui.engine.lenses import Lenses
 from attntui.engine.rollout import rollout
 from attntui.engine.stacks import Tower
 
@@ -21,8 +35,9 @@ KEPT_BYTES = 256 * 2**20
 class Views:
     """Rows of every view of a run."""
 
-    def __init__(self, towers: tuple[Tower, ...]) -> None:
+    def __init__(self, towers: tuple[Tower, ...], again: Again | None = None) -> None:
         self._towers = {tower.name: tower for tower in towers}
+        self._lenses = Lenses(again)
         self._kept: OrderedDict[tuple[View, int], Tensor] = OrderedDict()
 
     def tower(self, stack: Stack) -> Tower:
@@ -76,6 +91,15 @@ class Views:
             return total / len(view.heads)
         if isinstance(view, Rollout):
             return self._rollout(view, check_cancel, progress)[start:stop]
+        if isinstance(view, Relevance):
+            return self._relevance(view, check_cancel, progress)[start:stop]
+        if isinstance(view, Flow):
+            return self._flow(view, start, stop, check_cancel, progress)
+        if isinstance(view, Norm | Gradient):
+            layer = self._lens_layer(view)
+            if isinstance(view, Norm):
+                return self._lenses.norm(view, layer, start, stop)
+            return self._lenses.gradient(view, layer, start, stop, check_cancel, progress)
         first = start // BLOCK
         blocks = []
         for block in range(first, max(first + 1, -(-stop // BLOCK))):
@@ -87,7 +111,9 @@ class Views:
     def sinks(self, view: View, start: int, stop: int) -> Tensor | None:
         """(rows): the learned sink's weight, None where the view has none."""
         tower = self.tower(view.stack)
-        if isinstance(view, Rollout) or not any(layer.learned_sink for layer in tower.present):
+        if not isinstance(view, Head | Mean | Chosen):
+            return None
+        if not any(layer.learned_sink for layer in tower.present):
             return None
         if isinstance(view, Head):
             layer, head = self._head(view)
@@ -108,6 +134,11 @@ class Views:
         if not 0 <= view.head < layer.info.heads:
             raise UserError(f"there is no head {view.head}: heads are 0 to {layer.info.heads - 1}.")
         return layer, slice(view.head, view.head + 1)
+
+    def _lens_layer(self, view: Norm | Gradient) -> Layer:
+        if view.head is None:
+            return self.layer(view.stack, view.layer)
+        return self._head(Head(view.stack, view.layer, view.head))[0]
 
     def _chosen(self, view: Chosen) -> list[tuple[Layer, slice]]:
         if not view.heads:
@@ -136,6 +167,25 @@ class Views:
         if key not in self._kept:
             self._keep(key, rollout(self.tower(view.stack), view, check_cancel, progress))
         return self._kept[key]
+
+    def _relevance(self, view: Relevance, check_cancel: CheckCancel, progress: Report) -> Tensor:
+        key = (view, 0)
+        if key not in self._kept:
+            self._keep(key, self._lenses.relevance(view, self._towers, check_cancel, progress))
+        return self._kept[key]
+
+    def _flow(
+        self, view: Flow, start: int, stop: int, check_cancel: CheckCancel, progress: Report
+    ) -> Tensor:
+        """Row by row: each is some work."""
+        graph, rows = capacities(self.tower(view.stack), view, check_cancel), []
+        for row in range(start, stop):
+            progress("flow, query", row - start, stop - start)
+            key = (view, row)
+            if key not in self._kept:
+                self._keep(key, flow_row(graph, row, check_cancel))
+            rows.append(self._kept[key])
+        return torch.stack(rows) if rows else torch.zeros(0, self.tower(view.stack).shape[1])
 
     def _keep(self, key: tuple[View, int], rows: Tensor) -> None:
         self._kept[key] = rows

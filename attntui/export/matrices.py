@@ -1,6 +1,7 @@
 """Which matrices of a tower a file holds: its heads, their means, rollout."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -9,10 +10,15 @@ import msgspec
 from attntui.core.protocol import (
     Basis,
     Chosen,
+    Flow,
+    Gradient,
     Head,
+    Lens,
     Mean,
     ModelInfo,
+    Norm,
     Reading,
+    Relevance,
     Rollout,
     RunInfo,
     View,
@@ -57,13 +63,27 @@ class Numbers:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the user wants of a tower. The stack of `rollout` is whatever the tower's is."""
+    """What the user wants of a tower. The stack of `rollout` and `lens` is whatever the tower's is,
+    and a lens of single heads is wanted of all the tower's."""
 
     attention: bool = True
     mean: bool = False
     mean_of: tuple[tuple[int, int], ...] = ()
     """Heads, as (layer, head), whose mean is wanted; () for none."""
     rollout: Rollout | None = None
+    lens: Lens | None = None
+
+
+NAMES: dict[type[View], str] = {
+    Mean: "mean",
+    Chosen: "mean_of",
+    Rollout: "rollout",
+    Norm: "norm",
+    Gradient: "gradient",
+    Relevance: "relevance",
+    Flow: "flow",
+}
+"""What the arrays of a file are called."""
 
 
 def sections(tower: Tower, wanted: Wanted) -> tuple[Section, ...]:
@@ -78,6 +98,8 @@ def sections(tower: Tower, wanted: Wanted) -> tuple[Section, ...]:
     if wanted.rollout is not None:
         rollout = msgspec.structs.replace(wanted.rollout, stack=tower.stack.name)
         found.append(_single("rollout", rollout))
+    if wanted.lens is not None:
+        found.append(_lens(tower, msgspec.structs.replace(wanted.lens, stack=tower.stack.name)))
     return tuple(found)
 
 
@@ -87,8 +109,8 @@ def numbers_of(model: ModelInfo, run: RunInfo, view: View, reading: Reading) -> 
     Raises:
         UserError: the run has no such view, or knows no words.
     """
-    layer = view.layer if isinstance(view, Head | Mean) else None
-    head = view.head if isinstance(view, Head) else None
+    layer = view.layer if isinstance(view, Head | Mean | Norm | Gradient) else None
+    head = view.head if isinstance(view, Head | Norm | Gradient) else None
     layers = None if layer is None else ((layer, layer),)
     heads = None if head is None else ((head, head),)
     tower = choose_tower(model, run, view.stack, layers, heads, reading.words)
@@ -96,19 +118,40 @@ def numbers_of(model: ModelInfo, run: RunInfo, view: View, reading: Reading) -> 
         section = _heads(tower)
     elif isinstance(view, Mean) and layer is not None:
         section = _means(tower)
+    elif isinstance(view, Norm | Gradient) and head is not None:
+        section = _lens(tower, view)
     else:
-        names = {Mean: "mean", Chosen: "mean_of", Rollout: "rollout"}
-        section = _single(names[type(view)], view)
+        section = _single(NAMES[type(view)], view)
     return Numbers(tower, (section,), reading)
 
 
 def _heads(tower: Tower) -> Section:
+    return _grid(tower, "attention", "reading head", lambda *head: Head(tower.stack.name, *head))
+
+
+def _lens(tower: Tower, lens: Lens) -> Section:
+    name = NAMES[type(lens)]
+    if isinstance(lens, Relevance | Flow):
+        return _single(name, lens)
+
+    def of_head(layer: int, head: int) -> View:
+        return msgspec.structs.replace(lens, layer=layer, head=head)
+
+    return _grid(tower, name, f"reading {name}, head", of_head)
+
+
+def _grid(tower: Tower, name: str, stage: str, view: Callable[[int, int], View]) -> Section:
+    """A view of each head of the tower; what is no weight says so beside the head's number."""
     matrices = tuple(
-        Matrix(Head(tower.stack.name, layer, head) if tower.has(layer, head) else None, layer, head)
+        Matrix(
+            view(layer, head) if tower.has(layer, head) else None,
+            layer,
+            head if name == "attention" else f"{name} {head}",
+        )
         for layer in tower.layers
         for head in tower.heads
     )
-    return Section("attention", "reading head", (len(tower.layers), len(tower.heads)), matrices)
+    return Section(name, stage, (len(tower.layers), len(tower.heads)), matrices)
 
 
 def _means(tower: Tower) -> Section:

@@ -4,9 +4,9 @@ import msgspec
 
 import attntui
 from attntui.core.edit_names import cut_name, head_name
-from attntui.core.protocol import Chosen, Hidden, Rollout
+from attntui.core.protocol import Chosen, Gradient, Hidden, Lens, Relevance, Rollout
 from attntui.core.tokens import whole_text
-from attntui.export.matrices import Numbers
+from attntui.export.matrices import NAMES, Numbers
 from attntui.export.source import Source
 
 
@@ -16,6 +16,8 @@ def describe_source(source: Source, numbers: Numbers, hidden: Hidden | None) -> 
     views = [matrix.view for section in numbers.sections for matrix in section.matrices]
     rollout = next((view for view in views if isinstance(view, Rollout)), None)
     mean_of = next((view.heads for view in views if isinstance(view, Chosen)), None)
+    lens = next((view for view in views if isinstance(view, Lens)), None)
+    target = lens.target if isinstance(lens, Gradient | Relevance) else None
     return {
         "attntui": attntui.__version__,
         "model": whole_text(model.name),
@@ -39,6 +41,8 @@ def describe_source(source: Source, numbers: Numbers, hidden: Hidden | None) -> 
         "statistics_on": numbers.statistics,
         "rollout": None if rollout is None else _plain(rollout),
         "mean_of": mean_of,
+        "lens": None if lens is None else NAMES[type(lens)],
+        "target": None if target is None else _plain(target),
         "notes": [*source.remarks, *tower.remarks],
     }
 

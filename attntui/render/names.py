@@ -5,11 +5,16 @@ from attntui.core.protocol import (
     Between,
     Chosen,
     Edits,
+    Flow,
+    Gradient,
     Head,
     Mean,
+    Norm,
     Reading,
+    Relevance,
     Rollout,
     Stack,
+    Target,
     View,
 )
 
@@ -21,12 +26,13 @@ STACKS: dict[Stack, str] = {
 }
 
 
-def view_name(view: View) -> str:
-    """`Layer 5 Head 1`, `Cross Layer 0 · mean over heads`, `Rollout · residual 0.5`."""
-    return STACKS[view.stack] + _name(view)
+def view_name(view: View, aim: str = "") -> str:
+    """`Layer 5 Head 1`, `Cross Layer 0 · mean over heads`, `Rollout · residual 0.5`, `Relevance ·
+    target 318 at 12`: the output of that number, at that position, or `aim` in its place."""
+    return STACKS[view.stack] + _name(view, aim)
 
 
-def _name(view: View) -> str:
+def _name(view: View, aim: str) -> str:
     if isinstance(view, Head):
         return f"Layer {view.layer} Head {view.head}"
     if isinstance(view, Mean):
@@ -38,6 +44,18 @@ def _name(view: View) -> str:
     if isinstance(view, Chosen):
         named = ", ".join(f"{layer}.{head}" for layer, head in view.heads)
         return f"Mean over heads {named}"
+    if isinstance(view, Norm):
+        summed = "sum of heads" if view.head is None else f"Head {view.head}"
+        return f"Layer {view.layer} {summed} · length of what is passed on"
+    if isinstance(view, Gradient):
+        heads = "mean over heads" if view.head is None else f"Head {view.head}"
+        return (
+            f"Layer {view.layer} {heads} · attention x gradient · {aim or target_name(view.target)}"
+        )
+    if isinstance(view, Relevance):
+        return f"Relevance · {aim or target_name(view.target)}"
+    if isinstance(view, Flow):
+        return f"Flow · residual {view.residual:g}"
     return " · ".join(["Rollout", f"residual {view.residual:g}", *_options(view)])
 
 
@@ -53,8 +71,14 @@ def _options(view: Rollout) -> list[str]:
     return options
 
 
+def target_name(target: Target) -> str:
+    """`target 318 at 12`, `target 318 less 262 at 12`: outputs by number, and the position."""
+    less = "" if target.foil is None else f" less {target.foil}"
+    return f"target {target.token}{less} at {target.position}"
+
+
 def short_name(view: View) -> str:
-    """`Head 5.1`, `Mean of layer 0`, `Rollout 0.5`: where there is little room."""
+    """`Head 5.1`, `Mean of layer 0`, `Rollout 0.5`, `Norm 5.1`: where there is little room."""
     return STACKS[view.stack] + _short(view)
 
 
@@ -65,6 +89,13 @@ def _short(view: View) -> str:
         return "Mean of all heads" if view.layer is None else f"Mean of layer {view.layer}"
     if isinstance(view, Chosen):
         return f"Mean of {len(view.heads)} heads"
+    if isinstance(view, Norm | Gradient):
+        where = f"layer {view.layer}" if view.head is None else f"{view.layer}.{view.head}"
+        return f"Norm {where}" if isinstance(view, Norm) else f"Gradient {where}"
+    if isinstance(view, Relevance):
+        return f"Relevance to {view.target.position}"
+    if isinstance(view, Flow):
+        return f"Flow {view.residual:g}"
     return ", ".join([f"Rollout {view.residual:g}", *_options(view)])
 
 

@@ -72,7 +72,65 @@ class Rollout(Struct, frozen=True, tag="rollout"):
     discard_ratio: float = 0.0
 
 
-View = Head | Mean | Chosen | Rollout
+class Target(Struct, frozen=True):
+    """A logit: that of an output at a position, or, with a foil, how much larger it is than that
+    of the foil. Of an encoder-decoder the position is the decoder's; where a model classifies,
+    outputs are classes and the position says nothing.
+    """
+
+    position: int
+    token: int
+    foil: int | None = None
+
+
+class Norm(Struct, frozen=True, tag="norm"):
+    """How long a vector a query gets from a key (Kobayashi et al. 2020): ‖A[i, j] · v_j W_O‖.
+
+    Of one head; or, where `head` is None, of the sum of all heads' vectors. As the layer's heads
+    are: one that is switched off counts too.
+    """
+
+    stack: Stack
+    layer: int
+    head: int | None = None
+
+
+class Gradient(Struct, frozen=True, tag="gradient"):
+    """Attention x gradient: A[i, j] · ∂y/∂A[i, j], with its sign, y being the target.
+
+    Of one head, or the mean over heads where `head` is None.
+    """
+
+    stack: Stack
+    layer: int
+    head: int | None
+    target: Target
+
+
+class Relevance(Struct, frozen=True, tag="relevance"):
+    """How much each key is worth to the target (Chefer et al. 2021, arXiv 2103.15679).
+
+    Ā = mean over heads of the positive part of A · ∂y/∂A, layer by layer R ← R + Ā R from R = I,
+    which is taken away again at the end. The target's row is the answer.
+    """
+
+    stack: Stack
+    target: Target
+
+
+class Flow(Struct, frozen=True, tag="flow"):
+    """Attention flow (Abnar & Zuidema 2020): the largest flow from a position at the top to each
+    token at the bottom through capacities (1 - residual) · A + residual · I, A the mean over heads;
+    each row divided by its sum.
+    """
+
+    stack: Stack
+    residual: float = 0.5
+
+
+Lens = Norm | Gradient | Relevance | Flow
+"""Matrices that are no weights; those of `Gradient` may be below 0."""
+View = Head | Mean | Chosen | Rollout | Norm | Gradient | Relevance | Flow
 
 Sinks = Literal["show", "hide", "renormalise"]
 Between = Literal["all", "A-A", "A-B", "B-A", "B-B"]

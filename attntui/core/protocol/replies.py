@@ -5,6 +5,7 @@ from typing import Literal
 from msgspec import Struct
 
 from attntui.core.protocol.facts import ModelInfo, RunInfo
+from attntui.core.protocol.looking import Target
 
 
 class Hello(Struct, frozen=True, tag="hello"):
@@ -121,6 +122,41 @@ class Predictions(Struct, frozen=True, tag="predicted"):
     divergence: float | None = None
 
 
+class Depth(Struct, frozen=True):
+    """What a model would say after a layer: the likeliest, and how likely the asked one is.
+
+    `rank` is 0 where it is the likeliest.
+    """
+
+    entries: tuple[Prediction, ...]
+    rank: int
+    probability: float
+    logit: float
+
+
+class Targeted(Struct, frozen=True, tag="targeted"):
+    """A logit, and the texts of its outputs; `foil` is empty where there is none."""
+
+    run: int
+    target: Target
+    token: str
+    foil: str = ""
+
+
+class LogitLens(Struct, frozen=True, tag="logit-lens"):
+    """`depths`: before the first layer, then after each; the last is what the model says.
+
+    `token` is the output whose rank is told, `text` its text.
+    """
+
+    run: int
+    position: int
+    what: str
+    token: int
+    text: str
+    depths: tuple[Depth, ...]
+
+
 class Done(Struct, frozen=True, tag="done"):
     """Nothing more to say."""
 
@@ -143,6 +179,8 @@ Reply = (
     | Top
     | Scores
     | Predictions
+    | LogitLens
+    | Targeted
     | Done
     | Failed
 )

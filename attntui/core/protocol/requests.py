@@ -4,7 +4,16 @@ from msgspec import Struct
 
 from attntui.core.protocol.edits import AblateWith, Edits, Measure
 from attntui.core.protocol.inputs import ModelOptions, PromptInput, Question
-from attntui.core.protocol.looking import Basis, Direction, Head, Pooling, Reading, Stack, View
+from attntui.core.protocol.looking import (
+    Basis,
+    Direction,
+    Head,
+    Pooling,
+    Reading,
+    Stack,
+    Target,
+    View,
+)
 
 
 class Load(Struct, frozen=True, tag="load"):
@@ -218,6 +227,45 @@ class GetAnswers(Struct, frozen=True, tag="answers"):
     ablate_with: AblateWith = "zero"
 
 
+class GetAttribution(Struct, frozen=True, tag="attribution"):
+    """What each head adds to a logit directly (direct logit attribution).
+
+    `Arrays`: `heads` (layers, heads) float32, NaN where there is none; `rest` (layers + 2), what
+    came into the first layer, what each layer adds beside its heads (its other sublayer, biases),
+    and the biases after the last; `logit` (1), the model's own, which is the sum of all. The scales
+    of norms are frozen as they are in the run.
+    """
+
+    run: int
+    target: Target
+
+
+class GetTarget(Struct, frozen=True, tag="target"):
+    """Which logit is meant, answered by `Targeted`.
+
+    `position` counts from the end where it is below 0; None: the first masked place, else the last
+    token. `token` and `foil` are numbers of outputs, or texts of one token, or labels of classes;
+    without a token it is the model's likeliest there.
+    """
+
+    run: int
+    position: int | None = None
+    token: int | str | None = None
+    foil: int | str | None = None
+
+
+class GetLogitLens(Struct, frozen=True, tag="logit-lens"):
+    """What the model would say after each layer at a position; answered by `LogitLens`.
+
+    `count` likeliest outputs, and the rank of `token`; None: the model's likeliest at the end.
+    """
+
+    run: int
+    position: int
+    count: int
+    token: int | None = None
+
+
 class GetLogits(Struct, frozen=True, tag="logits"):
     """Logits of a half-open range of positions; `Arrays`: `logits` (positions, vocabulary)."""
 
@@ -253,6 +301,9 @@ Request = (
     | GetScores
     | GetPredictions
     | GetLogits
+    | GetTarget
+    | GetAttribution
+    | GetLogitLens
     | GetAnswers
     | Cancel
 )

@@ -1,0 +1,67 @@
+"""How a logit changes with the attention weights, from one backward pass.
+
+Head h gives o[i] = Σ_j A[i, j] v_j to the output projection, so that ∂y/∂A[i, j] = ∂y/∂o[i] · v_j:
+what is kept grows with the text, not with its square, and rows are had when somebody looks.
+"""
+
+import torch
+from torch import Tensor
+
+from attntui.core.protocol import Target
+from attntui.engine.again import Again, Hearing, logit
+from attntui.engine.capture import Changes
+from attntui.engine.forward import CheckCancel, Report, never, silent
+from attntui.engine.layers import RecordedLayer, tile_rows
+
+
+class _Outputs(Hearing):
+    """Keeps what the heads of each call give, as leaves or nodes of the graph."""
+
+    def __init__(self, changes: Changes) -> None:
+        super().__init__(changes)
+        self.kept: list[Tensor] = []
+
+    def kernel(self, output: Tensor) -> Tensor:
+        output = output if output.requires_grad else output.detach().requires_grad_()
+        self.kept.append(output)
+        return output
+
+
+def slopes(
+    again: Again, target: Target, check_cancel: CheckCancel = never, progress: Report = silent
+) -> list[Tensor]:
+    """∂y/∂o of every call of the attention function, each (queries, heads, value size) float32.
+
+    Raises:
+        UserError: there is no such target.
+    """
+    again.check(target)
+    outputs = _Outputs(again.changes)
+    with torch.enable_grad():
+        logits = again.logits_at(target.position, outputs, check_cancel, progress)
+        found = torch.autograd.grad(logit(logits, target), outputs.kept, allow_unused=True)
+    return [
+        torch.zeros_like(kept[0], dtype=torch.float32) if slope is None else slope[0].float()
+        for kept, slope in zip(outputs.kept, found, strict=True)
+    ]
+
+
+def weighted(
+    layer: RecordedLayer, slope: Tensor, start: int, stop: int, heads: slice | None = None
+) -> Tensor:
+    """(heads, rows, keys) float32: A · ∂y/∂A. `slope`: (queries, all heads, value size)."""
+    heads = heads or slice(0, layer.info.heads)
+    slope = slope[start:stop, heads].transpose(0, 1)
+    return layer.rows(start, stop, heads) * (slope @ layer.values()[heads].transpose(1, 2))
+
+
+def mean_weighted(
+    layer: RecordedLayer, slope: Tensor, start: int, stop: int, positive: bool = False
+) -> Tensor:
+    """(rows, keys) float32: the mean over heads, of positive parts if wanted."""
+    step = tile_rows(layer.device, layer.info.heads * layer.keys)
+    found = []
+    for at in range(start, stop, step):
+        tile = weighted(layer, slope, at, min(at + step, stop))
+        found.append((tile.clamp_min(0) if positive else tile).mean(0))
+    return torch.cat(found) if found else layer.rows(start, stop)[0]

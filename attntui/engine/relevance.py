@@ -1,0 +1,71 @@
+"""Relevance to a logit (Chefer et al. 2021, Generic attention-model explainability, 2103.15679)."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from attntui.core.protocol import Stack
+from attntui.engine.forward import CheckCancel, Report, never, silent
+from attntui.engine.gradients import mean_weighted
+from attntui.engine.layers import Layer, RecordedLayer
+from attntui.engine.stacks import Tower
+
+
+def relevance(
+    stack: Stack,
+    towers: Mapping[Stack, Tower],
+    slopes: Sequence[Tensor],
+    check_cancel: CheckCancel = never,
+    progress: Report = silent,
+) -> Tensor:
+    """R - I (queries, keys) float32; of cross-attention R, which begins with zeros.
+
+    Ā = mean over heads of (A · ∂y/∂A)⁺. Self-attention: R ← R + Ā R (rules 6 and 7), whose newer
+    layer is on the left. Cross-attention: R_qk ← R_qk + R̂_qqᵀ Ā R̂_kk (rule 10), where R̂ - I is
+    R - I with rows divided by their sums (rules 8 and 9); a row of zeros, which the paper's own
+    code turns into NaN and those into 0 everywhere, stays as it is.
+
+    Args:
+        towers: the run's; of an encoder-decoder all three.
+        slopes: ∂y/∂o of every call, see `gradients.slopes`.
+    """
+
+    def step(layer: Layer) -> Tensor:
+        """Ā (queries, keys)"""
+        check_cancel()
+        assert isinstance(layer, RecordedLayer)
+        return mean_weighted(layer, slopes[layer.call.index], 0, layer.queries, positive=True)
+
+    def climbed(tower: Tower) -> Tensor:
+        found = _identity(tower)
+        for done, layer in enumerate(tower.present):
+            progress("relevance", done, len(tower.present))
+            found += step(layer) @ found
+        return found
+
+    if stack in ("self", "encoder"):
+        return climbed(towers[stack]) - _identity(towers[stack])
+    encoder, decoder, cross = towers["encoder"], towers["decoder"], towers["cross"]
+    keys, queries = climbed(encoder), _identity(decoder)
+    both = torch.zeros(cross.shape, device=cross.device)
+    for done, (own, other) in enumerate(zip(decoder.layers, cross.layers, strict=True)):
+        progress("relevance", done, len(decoder.layers))
+        if own is not None:
+            inner = step(own)
+            queries, both = queries + inner @ queries, both + inner @ both
+        if other is not None:
+            both = both + _normalised(queries).T @ step(other) @ _normalised(keys)
+    return both if stack == "cross" else queries - _identity(decoder)
+
+
+def _identity(tower: Tower) -> Tensor:
+    return torch.eye(tower.shape[0], device=tower.device)
+
+
+def _normalised(relevance: Tensor) -> Tensor:
+    """R̂"""
+    identity = torch.eye(len(relevance), device=relevance.device)
+    others = relevance - identity
+    tiny = torch.finfo(others.dtype).tiny
+    return others / others.sum(-1, keepdim=True).clamp_min(tiny) + identity

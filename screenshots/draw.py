@@ -76,6 +76,9 @@ PICTURES: dict[str, Picture] = {
     "pair-120x36": Picture(
         "demo-bert", prompt=PAIR[0], pair=PAIR[1], keys=("ctrl+home", "down", "p", "p", "G", "s")
     ),
+    "difference-120x36": Picture(
+        "demo", keys=("g", *"0.2", "enter", "x", "shift+down", "D", "D", "s")
+    ),
     "demo-bert-120x36": Picture("demo-bert"),
     "demo-bert-80x24": Picture("demo-bert", NARROW),
     "demo-bert-japanese-120x36": Picture("demo-bert", prompt=JAPANESE_MASKED_PROMPT),

@@ -24,6 +24,8 @@ class Entry:
     share: float
     before: float | None = None
     is_difference: bool = False
+    largest: float = 1.0
+    """What the longest bar stands for."""
 
     @property
     def figures(self) -> str:
@@ -46,15 +48,18 @@ def label_room(entries: Sequence[Entry], most: int) -> int:
 
 
 def top_entries(
-    top: Top, units: Sequence[Token | Word], is_difference: bool = False
+    top: Top, units: Sequence[Token | Word], is_difference: bool = False, is_share: bool = True
 ) -> tuple[tuple[Entry, ...], str]:
     """Lines of a top-attended list, and what is left beside them."""
+    most = max((abs(entry.weight) for entry in top.entries), default=1.0)
+    largest = max(1.0, most) if is_share else most
     entries = tuple(
         Entry(
             visible(units[entry.position].text),
             entry.position,
             entry.weight,
             is_difference=is_difference,
+            largest=largest,
         )
         for entry in top.entries
     )

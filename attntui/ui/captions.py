@@ -5,6 +5,7 @@ from attntui.core.protocol import (
     GetScores,
     GetWindow,
     Head,
+    Lens,
     Mean,
     Predictions,
     Rollout,
@@ -35,7 +36,7 @@ Title = list[Part]
 def view_title(view: View, step: int, look: Look) -> Title:
     """What the grid shows; `step` tokens make a side of a cell."""
     stack = look.stack_info
-    title: Title = [_named(view)]
+    title: Title = [_named(view, look.aim_text)]
     if isinstance(view, Rollout) and view.residual == 0 and stack is not None and stack.causal:
         short = "drifts to the first token"
         title.append((f"{short} with depth", short, "drifts"))
@@ -90,7 +91,7 @@ def text_title(window: GetWindow, direction: Direction, look: Look) -> Title:
     else:
         token = quote(look.keys[window.keys[0]].text)
         what = (f"what attends to {token}", f"→ {token}")
-    return [what, _named(window.view), *readings(look), ("Enter turns it round", "")]
+    return [what, _named(window.view, look.aim_text), *readings(look), ("Enter turns it round", "")]
 
 
 def _attends(token: str) -> Part:
@@ -115,13 +116,15 @@ def whose(view: View) -> Part:
         return name, f"{view.layer}.{view.head}"
     if isinstance(view, Rollout):
         return name, "rollout"
+    if isinstance(view, Lens):
+        return name, name.split()[0].lower()
     return name, f"mean {view.layer}" if isinstance(
         view, Mean
     ) and view.layer is not None else "mean"
 
 
-def _named(view: View) -> Part:
-    return view_name(view), short_name(view)
+def _named(view: View, aim: str = "") -> Part:
+    return view_name(view, aim), short_name(view)
 
 
 def _units(look: Look) -> str:

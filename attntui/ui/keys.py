@@ -144,6 +144,15 @@ KEYS: tuple[Key, ...] = (
         "rollout",
     ),
     Key("look.rollout_options", "ctrl+r", "Ctrl+R", "rollout_options", "Rollout's options", "Look"),
+    Key(
+        "look.method",
+        "V",
+        "V",
+        "next_method",
+        "Weights, length passed on, x gradient, relevance, flow",
+        "Look",
+        "lens",
+    ),
     Key("look.scale", "s", "s", "next_scale", "Scale: linear, sqrt, log, row", "Look", "scale"),
     Key(
         "look.threshold_up",

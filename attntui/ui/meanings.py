@@ -1,6 +1,7 @@
 """What each number on the screen is: its formula and its source."""
 
 from attntui.core.scale import DESCRIPTIONS
+from attntui.render.methods import METHODS as LENSES
 from attntui.ui.measures import measure_of
 from attntui.ui.state import Look
 
@@ -124,6 +125,9 @@ def meanings(look: Look) -> list[Meaning]:
             ),
             source.format(discard=discard),
         )
+    method = LENSES.get(type(look.view))
+    if method is not None:
+        grid = method
     scale = (f"Scale: {look.scale}", DESCRIPTIONS[look.scale], "s changes it; no number changes")
     measure = measure_of(look)
     heads = (f"Head map: {measure.name}", measure.formula, measure.source)

@@ -82,7 +82,14 @@ class Memory:
 
     def save_place(self, place: Place) -> None:
         look = replace(
-            place.look, model=None, run=None, before=None, after=None, shown="after", target=None
+            place.look,
+            model=None,
+            run=None,
+            before=None,
+            after=None,
+            shown="after",
+            target=None,
+            method="weights",
         )
         data = msgspec.json.encode(msgspec.structs.replace(place, look=look))
         if self._write(self._name, data) is None:

@@ -16,6 +16,8 @@ from attntui.core.protocol import (
     GetStatistics,
     GetTop,
     GetWindow,
+    Gradient,
+    Lens,
     Predictions,
     Reply,
     Request,
@@ -221,4 +223,6 @@ class Painter:
 
 
 def _entries(request: GetTop, reply: Reply, units: Sequence[Unit]) -> tuple[tuple[Entry, ...], str]:
-    return top_entries(cast(Top, reply), units, is_difference=bool(request.reading.against))
+    is_signed = bool(request.reading.against) or isinstance(request.view, Gradient)
+    is_share = not isinstance(request.view, Lens)
+    return top_entries(cast(Top, reply), units, is_difference=is_signed, is_share=is_share)

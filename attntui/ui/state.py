@@ -10,12 +10,16 @@ from attntui.core.protocol import (
     Between,
     Chosen,
     Edits,
+    Flow,
+    Gradient,
     Head,
     HeadFusion,
     Mean,
     Measure,
     ModelInfo,
+    Norm,
     Reading,
+    Relevance,
     Rollout,
     RunInfo,
     SideInfo,
@@ -23,6 +27,7 @@ from attntui.core.protocol import (
     Stack,
     StackInfo,
     Statistic,
+    Target,
     Token,
     View,
     Word,
@@ -42,8 +47,14 @@ Axis = Literal["queries", "keys"]
 Shown = Literal["after", "before", "difference"]
 """Of two runs: the new one, the one it is compared with, or the new one less that."""
 SHOWN: tuple[Shown, ...] = get_args(Shown)
+Method = Literal["weights", "norm", "gradient", "relevance", "flow"]
+"""What a matrix holds: the weights, or what a lens makes of them."""
+METHODS: tuple[Method, ...] = get_args(Method)
+NEEDS_AIM: tuple[Method, ...] = ("gradient", "relevance")
+LENS_PAGES: tuple[PageName, ...] = ("grid", "text")
+"""Where lenses are seen; the other pages show weights."""
 
-Legend = Literal["shades", "figures", "signed", "differences"]
+Legend = Literal["shades", "figures", "signed", "differences", "lens"]
 """What a page draws of a number: a shade, a shade with the figure in it, a shade of its sign, a
 difference."""
 
@@ -121,6 +132,11 @@ class Look:
     """The run that the present one, `after`, is compared with; None where there is one run."""
     after: RunInfo | None = None
     shown: Shown = "after"
+    method: Method = "weights"
+    aim: Target | None = None
+    """The logit that gradient and relevance are of."""
+    aim_text: str = ""
+    """The same in words, made safe."""
     target: Measure | None = None
     """What the head map's effects are effects on."""
     estimates: bool = False
@@ -206,6 +222,8 @@ class Look:
     @property
     def view(self) -> View:
         """The matrix looked at, as the engine names it."""
+        if self.method != "weights" and self.page in LENS_PAGES:
+            return self._lens_view
         if self.lens == "head":
             return Head(self.stack, self.layer, self.head)
         if self.lens == "chosen":
@@ -220,6 +238,18 @@ class Look:
                 chosen.discard_ratio,
             )
         return Mean(self.stack, self.layer if self.lens == "mean" else None)
+
+    @property
+    def _lens_view(self) -> View:
+        """The matrix that a lens makes; of a mean, that of all heads of the layer together."""
+        head = self.head if self.lens == "head" else None
+        if self.method == "flow":
+            return Flow(self.stack)
+        if self.method == "norm" or self.aim is None:
+            return Norm(self.stack, self.layer, head)
+        if self.method == "gradient":
+            return Gradient(self.stack, self.layer, head, self.aim)
+        return Relevance(self.stack, self.aim)
 
     @property
     def shows_head(self) -> bool:

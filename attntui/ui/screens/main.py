@@ -14,6 +14,7 @@ from textual.worker import Worker, WorkerState
 from attntui.client.engine import Engine
 from attntui.core.protocol import (
     STATISTICS,
+    Lens,
     ModelInfo,
     ModelOptions,
     PromptInput,
@@ -35,8 +36,8 @@ from attntui.ui.messages import (
 )
 from attntui.ui.painter import Painter
 from attntui.ui.screens.copying import Copying
-from attntui.ui.screens.editing import Editing
 from attntui.ui.screens.exporting import Exporting
+from attntui.ui.screens.lensing import Lensing
 from attntui.ui.screens.prompting import Prompting
 from attntui.ui.session import EngineEnded, Session
 from attntui.ui.state import PAGES, Look, Start
@@ -52,7 +53,7 @@ from attntui.ui.widgets.ranked_list import RankedList
 from attntui.ui.widgets.too_small import TooSmall
 
 
-class MainScreen(Editing, Prompting, Copying, Exporting):
+class MainScreen(Lensing, Prompting, Copying, Exporting):
     """Prompt, head map, grid, lists; one look shared by all."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings()]
@@ -259,6 +260,8 @@ class MainScreen(Editing, Prompting, Copying, Exporting):
         weight = self.page.weight_at_cursor(look)
         is_difference = self.page.shows_differences and look.reading.against
         legend = "differences" if is_difference else self.page.legend
+        if isinstance(look.view, Lens):
+            legend = "lens"
         self.query_one(CursorLine).show_cell(look, weight, legend)
         self.query_one(KeyLine).show_page(look.page)
         if before.page != look.page and self.focused is not None and not self.focused.display:

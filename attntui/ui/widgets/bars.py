@@ -11,7 +11,7 @@ from textual.style import Style
 from textual.widgets import Static
 
 from attntui.core.amounts import human_bytes
-from attntui.core.protocol import ModelInfo, Trust
+from attntui.core.protocol import Gradient, ModelInfo, Trust
 from attntui.core.scale import weight_at
 from attntui.core.tokens import sanitise
 from attntui.render.labels import quote
@@ -144,7 +144,7 @@ class CursorLine(Static):
         if look.run is None or not look.queries or not look.keys:
             return Content("")
         query, key = look.queries[look.query], look.keys[look.key]
-        sign = "+" if look.reading.against else ""
+        sign = "+" if look.reading.against or isinstance(look.view, Gradient) else ""
         weight = "…" if self.weight is None else f"{self.weight:{sign}.4f}"
         if self.weight is not None and math.isnan(self.weight):
             weight = self._hidden(look)
@@ -160,7 +160,7 @@ class CursorLine(Static):
             "  ",
             (weight, Style.parse("bold $accent")),
         )
-        if look.lens != "head":
+        if look.lens != "head" or look.method != "weights":
             left += Content.styled(f"  {whose(look.view)[0]}", Style.parse("$faint"))
         room = self.size.width - left.cell_length - 2
         for legend in self._legends():
@@ -197,6 +197,14 @@ class CursorLine(Static):
             name = "linear" if scale == "row" else scale
             yield Content.assemble((f"{name} scale, difference -1 ", faint), *ramp, " +1")
             yield Content.assemble("-1 ", *ramp, " +1")
+            return
+        if self.legend == "lens":
+            is_signed = isinstance(self.look.view, Gradient)
+            shown = palette.diverging if is_signed else palette
+            ramp = _ramp(shown.glyphs, shown.styles)
+            name, least = "linear" if scale == "row" else scale, "-" if is_signed else "0"
+            yield Content.assemble((f"{name} scale {least} ", faint), *ramp, " largest in sight")
+            yield Content.assemble(f"{least} ", *ramp, " largest")
             return
         ramp = _ramp(palette.glyphs, palette.styles)
         high, middle = weight_at(1.0, scale), weight_at(0.5, scale)

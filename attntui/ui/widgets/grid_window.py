@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from attntui.core.protocol import GetWindow
+from attntui.core.protocol import GetWindow, Lens
 from attntui.core.scale import Scale, shown_levels
 from attntui.render.palette import Palette
 from attntui.ui.state import Look
@@ -51,6 +51,16 @@ class GridWindow:
     def step(self) -> int:
         return self.request.row_step
 
+    @property
+    def shares(self) -> np.ndarray:
+        """The weights; what a lens makes, which may be of any size, as shares of the largest."""
+        if not isinstance(self.request.view, Lens):
+            return self.weights
+        import numpy as np
+
+        largest = float(np.nanmax(np.abs(self.weights), initial=0.0))
+        return self.weights / (largest or 1.0)
+
     def is_of(self, look: Look) -> bool:
         """Whether it is of the view that is looked at, read in the same way."""
         return (self.request.view, self.request.reading) == (look.view, look.reading)
@@ -94,11 +104,11 @@ class GridWindow:
         `largest` holds each row's largest weight over all keys, for the row scale.
         """
         of_rows = largest.weights if largest is not None and largest.same_rows(self) else None
-        shown = shown_levels(self.weights, scale, palette.count, palette.zero, of_rows)
+        shown = shown_levels(self.shares, scale, palette.count, palette.zero, of_rows)
         import numpy as np
 
         if threshold:
-            shown = np.where(np.abs(self.weights) < threshold, np.int16(-1), shown)
+            shown = np.where(np.abs(self.shares) < threshold, np.int16(-1), shown)
         if causal:
             down, across = self.weights.shape
             last_query = self.request.rows[0] + (np.arange(down) + 1) * self.step - 1

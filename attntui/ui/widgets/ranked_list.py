@@ -72,7 +72,9 @@ class RankedList(Pane):
         segments.append(Segment(share + " ", text))
         left = width - room - places - len(share) - 3
         if left > 2:
-            segments.append(Segment(bar(abs(entry.share), left), self.style_of("bar")))
+            segments.append(
+                Segment(bar(abs(entry.share) / entry.largest, left), self.style_of("bar"))
+            )
         return self.strip_of(segments)
 
     def action_move(self, step: int) -> None:

@@ -118,7 +118,7 @@ def test_sets_of_heads(attntui: Command, gpt2: Path, tmp_path: Path) -> None:
 def test_demo_copies_names_and_an_interrupted_task_goes_on(
     attntui: Command, environment: dict[str, str], tmp_path: Path
 ) -> None:
-    task = lines(tmp_path / "task.jsonl", copying(16))
+    task = lines(tmp_path / "task.jsonl", copying(8))
     command = [sys.executable, "-m", "attntui", "ablate", "--task", str(task), "-o", "part.csv"]
     process = subprocess.Popen(
         command,
@@ -137,12 +137,12 @@ def test_demo_copies_names_and_an_interrupted_task_goes_on(
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 130 and "Traceback" not in errors
     kept = part.read_text().split("\n")
-    assert f"{len(kept) - 2} of 16 questions are answered and kept in part.csv.part" in errors
-    assert not (tmp_path / "part.csv").exists() and 3 <= len(kept) - 2 < 16
+    assert f"{len(kept) - 2} of 8 questions are answered and kept in part.csv.part" in errors
+    assert not (tmp_path / "part.csv").exists() and 3 <= len(kept) - 2 < 8
     part.write_text(part.read_text() + "[[0.1, 0.2], [0.")  # killed while it wrote
     again = attntui("ablate", "--task", str(task), "-o", "part.csv")
     assert again.returncode == 0
-    assert f"{len(kept) - 2} of 16 questions were answered before" in again.stderr
+    assert f"{len(kept) - 2} of 8 questions were answered before" in again.stderr
     whole = attntui("ablate", "--task", str(task), "-o", "whole.csv")
     assert (tmp_path / "part.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
     assert again.stdout == whole.stdout and not part.exists()
@@ -214,7 +214,7 @@ def sentences(count: int) -> list[tuple[str, str]]:
 
 
 def test_a_classifier_trained_here(attntui: Command, classifier: Path, tmp_path: Path) -> None:
-    held = sentences(320)[256:]
+    held = sentences(280)[256:]
     task = lines(tmp_path / "task.jsonl", [{"text": text, "label": label} for text, label in held])
     output = tmp_path / "out.csv"
     done = attntui("ablate", "-m", str(classifier), "--task", str(task), "-o", str(output))
@@ -237,7 +237,7 @@ def test_a_classifier_trained_here(attntui: Command, classifier: Path, tmp_path:
             margin = float(logits[own] - logits[1 - own])
             rows.append([float(margin > 0), float(logits.log_softmax(-1)[own]), margin])
         np.testing.assert_allclose([accuracy, logprob, difference], np.mean(rows, 0), atol=1e-4)
-        assert count == 64
+        assert count == 24
     assert min(row[3] for row in found) < found[0][3], "some head is needed"
 
 

@@ -8,6 +8,7 @@ import torch
 from attntui.core.errors import UserError
 from attntui.core.protocol import GetPredictions, Prediction, Predictions
 from attntui.core.tokens import sanitise, whole_text
+from attntui.engine.matching import UNMATCHED, matched
 from attntui.engine.model import LoadedModel
 from attntui.engine.pieces import texts
 from attntui.engine.run import Run
@@ -27,7 +28,11 @@ def predictions(
     if before is None:
         entries = likeliest(loaded, row, request.count)
         return Predictions(run.number, request.position, what, entries)
-    other = _row(loaded, before, request.position_before).to(row.device)
+    place = _counterpart(run, before, request.position)
+    if place == UNMATCHED:
+        entries = likeliest(loaded, row, request.count)
+        return Predictions(run.number, request.position, what, entries)
+    other = _row(loaded, before, place).to(row.device)
     if other.shape != row.shape:
         raise UserError("the two runs predict other kinds of outputs, so they are not compared.")
     chances, chances_before = torch.softmax(row, dim=-1), torch.softmax(other, dim=-1)
@@ -36,6 +41,15 @@ def predictions(
     logs = torch.log_softmax(other, dim=-1) - torch.log_softmax(row, dim=-1)
     divergence = max(0.0, float((chances_before * logs).sum()))
     return Predictions(run.number, request.position, what, entries, divergence)
+
+
+def _counterpart(run: Run, before: Run, position: int) -> int:
+    """The position of the other run's token that stands beside one of this run; -1: none does."""
+    texts, others = (
+        [token.text for token in each.encoded.sides[-1].tokens] for each in (run, before)
+    )
+    _check_range(position, position + 1, len(texts))
+    return int(matched(texts, others)[position])
 
 
 def _row(loaded: LoadedModel, run: Run, position: int) -> torch.Tensor:

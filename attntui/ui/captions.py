@@ -158,11 +158,12 @@ def changes(look: Look) -> Title:
     if look.before is None:
         return []
     if look.shown == "before":
-        return [("before: as the model is", "before")]
+        what = "as the model is" if look.edits else "the pinned run"
+        return [(f"before: {what}", "before")]
     cuts = f"{len(look.edits.cuts)} cut" if look.edits.cuts else ""
     heads = f"{len(look.edits.ablated)} off" if look.edits.ablated else ""
     short = ", ".join(filter(None, (heads, cuts)))
-    notes: Title = [(", ".join(edits_name(look.edits)), short)]
+    notes: Title = [(", ".join(edits_name(look.edits)), short)] if look.edits else []
     if look.shown == "difference":
         notes.append(("difference: after less before", "difference"))
     return notes

@@ -217,6 +217,7 @@ KEYS: tuple[Key, ...] = (
         "Cut the edge at the cursor: in this head, this layer, all layers; whole",
         "Change",
     ),
+    Key("change.pin", "c", "c", "pin", "Compare what comes next with this run", "Change", "pin"),
     Key(
         "change.shown",
         "D",

@@ -71,6 +71,8 @@ class Session:
     """The run of the prompt as it is, without edits."""
     held: frozenset[int] = frozenset()
     """The runs that the engine can be asked about."""
+    pinned: int | None = None
+    """A run that is kept while others come and go."""
     _closed: bool = False
     _runs: int = 0
     _turns: int = 0
@@ -179,12 +181,17 @@ class Session:
             return
         self.post(Waiting("running the prompt"))
         self._runs += 1
-        reply, _ = await self.engine.ask(Trace(self._runs, prompt), self._progress)
+        keep = self._keep
+        reply, _ = await self.engine.ask(Trace(self._runs, prompt, keep), self._progress)
         assert isinstance(reply, Traced)
         self._deaths = 0
         self._cache.clear()
-        self.base, self.held = reply.info.run, frozenset({reply.info.run})
+        self.base, self.held = reply.info.run, frozenset({reply.info.run, *keep})
         self.post(RunReady(reply.info))
+
+    @property
+    def _keep(self) -> tuple[int, ...]:
+        return () if self.pinned is None or self.pinned not in self.held else (self.pinned,)
 
     async def edit(self, edits: Edits) -> None:
         """Run the prompt once more with edits; the run without stays, to be compared with."""
@@ -195,9 +202,10 @@ class Session:
                 return
             self._runs += 1
             self.post(Waiting("running with edits"))
-            reply, _ = await self.engine.ask(Edit(self._runs, base, edits), self._progress)
+            keep = self._keep
+            reply, _ = await self.engine.ask(Edit(self._runs, base, edits, keep), self._progress)
             assert isinstance(reply, Traced)
-            self.held = frozenset({base, reply.info.run})
+            self.held = frozenset({base, reply.info.run, *keep})
             self.post(EditReady(edits, reply.info))
         except (UserError, EngineFault, EngineGone) as error:
             self.post(EditRefused(str(error)))

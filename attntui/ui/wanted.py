@@ -47,7 +47,7 @@ def wanted(look: Look) -> dict[Slot, Request]:
     if predicts(look):
         at = look.token("queries")
         against = 0 if look.before is None or look.shown == "before" else look.before.run
-        requests["predictions"] = GetPredictions(run, at, PREDICTION_COUNT, against, at)
+        requests["predictions"] = GetPredictions(run, at, PREDICTION_COUNT, against)
     return requests
 
 

@@ -150,8 +150,8 @@ def test_nothing_changed_is_nothing_everywhere(work: Any) -> None:
 
 def test_predictions_stand_beside_those_before(load: Callable[[str], Any], work: Any) -> None:
     loaded = load("gpt2")
-    found, base = texts_of(loaded, [5, 6, 7, 8]), texts_of(loaded, [5, 6, 9, 8])
-    request = GetPredictions(1, 3, 5, against=9, position_before=2)
+    found, base = texts_of(loaded, [5, 6, 7, 8]), texts_of(loaded, [5, 6, 8])
+    request = GetPredictions(1, 3, 5, against=9)
     reply, _ = answer(loaded, found, request, work, base)
     assert found.logits is not None and base.logits is not None
     after, before = found.logits[3].double(), base.logits[2].double()

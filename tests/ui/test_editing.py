@@ -131,3 +131,28 @@ async def test_which_head_matters(open_app: Opener) -> None:
         await screen.press("M", "M")
         assert screen.main.look.target is not None
         assert screen.main.look.target.kind == "logit_difference"
+
+
+async def test_another_text_is_compared_with_the_pinned_one(open_app: Opener) -> None:
+    before = eager()[0]
+    longer = "Then " + PROMPT[:1].lower() + PROMPT[1:]
+    async with open_app(start=Start(layer=1, head=2)) as screen:
+        main = screen.main
+        await screen.press("c")
+        await screen.press("i", "ctrl+u", *longer, "enter")
+        await screen.until(lambda: main.look.before is not None)
+        await screen.settled()
+        after = shown(screen)
+        assert len(main.look.queries) > len(before[0, 0])
+        entries = main.query_one("#predictions", RankedList).entries
+        assert entries[0].before is not None
+        await screen.press("D", "D")
+        difference, window = shown(screen), main.query_one(AttentionGrid).window
+        assert window is not None
+        tokens = [token.text for token in main.look.queries]
+        extra = tokens.index("Then")
+        assert np.isnan(difference[:, extra]).all() or np.isnan(difference[extra]).all()
+        last = after[-1, -3:] - before[1, 2, -1, -3:]
+        np.testing.assert_allclose(difference[-1, -3:], last, atol=1e-5)
+        await screen.press("c")
+        assert main.look.before is None and "No run is pinned" in screen.text

@@ -201,14 +201,14 @@ class GetScores(Struct, frozen=True, tag="scores"):
 class GetPredictions(Struct, frozen=True, tag="predictions"):
     """The likeliest outputs at a token's position; answered by `Predictions`.
 
-    With `against`, the number of another run, also what that run predicts at `position_before`.
+    With `against`, the number of another run, also what that run predicts at the token that stands
+    beside this one by edit distance, where there is one.
     """
 
     run: int
     position: int
     count: int
     against: int = 0
-    position_before: int = 0
 
 
 class GetAnswers(Struct, frozen=True, tag="answers"):

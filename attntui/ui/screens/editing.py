@@ -32,6 +32,8 @@ class Editing(Looking):
     painter: Painter
     _unedited: RunInfo | None = None
     """The run of the prompt as it is."""
+    _pinned: RunInfo | None = None
+    """The run that others are compared with, until it is let go."""
     _pending: Edits | None = None
     """What runs now: a key pressed before it is done changes this, not what is shown."""
 
@@ -80,6 +82,19 @@ class Editing(Looking):
         if held + 1 < len(steps):
             cuts = (*cuts, steps[held + 1])
         self.edit(structs.replace(edits, cuts=cuts))
+
+    @of_a_run
+    def action_pin(self) -> None:
+        """What comes next is compared with this run; again: no longer."""
+        if self.session.file is not None:
+            self.say(FROM_FILE)
+        elif self._pinned is not None:
+            self._pinned = self.session.pinned = None
+            self.change(self.look.compare(None, None))
+            self.say("No run is pinned any more.")
+        elif self.look.run is not None:
+            self._pinned, self.session.pinned = self.look.run, self.look.run.run
+            self.say("Pinned: what you change next, text or model, is compared with this run.")
 
     @of_a_run
     def action_restore(self) -> None:
@@ -178,7 +193,7 @@ class Editing(Looking):
             self._pending = None
             self.workers.cancel_group(self, "session")
             look = replace(self.look, edits=edits, run=self._unedited)
-            self.change(look.compare(None, None))
+            self.change(look.compare(self._beside(self._unedited), self._unedited))
 
     def new_run(self, run: RunInfo) -> None:
         """A prompt ran as it is: heads that are off are switched off in it, too."""
@@ -187,14 +202,23 @@ class Editing(Looking):
             self.say("The text changed, so the cut edges are whole again.")
         self._pending, edits = None, structs.replace(edits, cuts=())
         self.look = replace(self.look, edits=edits)
+        if self._pinned is not None and self._pinned.run not in self.session.held:
+            self._pinned = self.session.pinned = None
+            self.say("The pinned run went with its model.")
         if edits:
             self.edit(edits)
+        elif self._pinned is not None:
+            self.change(self.look.compare(self._pinned, run))
+
+    def _beside(self, run: RunInfo) -> RunInfo | None:
+        """What a run without edits is compared with."""
+        return None if self._pinned is run else self._pinned
 
     @on(EditReady)
     def _edit_ready(self, message: EditReady) -> None:
         self._pending = None
         look = replace(self.look, edits=message.edits)
-        self.change(look.compare(self._unedited, message.run))
+        self.change(look.compare(self._pinned or self._unedited, message.run))
         changed = ", ".join(edits_name(message.edits))
         self.say(f"{changed[:1].upper()}{changed[1:]}. D shows the difference, Backspace undoes.")
 

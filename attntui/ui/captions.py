@@ -165,7 +165,8 @@ def changes(look: Look) -> Title:
     short = ", ".join(filter(None, (heads, cuts)))
     notes: Title = [(", ".join(edits_name(look.edits)), short)] if look.edits else []
     if look.shown == "difference":
-        notes.append(("difference: after less before", "difference"))
+        what = "after less before" if look.edits else "this run less the pinned one"
+        notes.append((f"difference: {what}", "difference"))
     return notes
 
 

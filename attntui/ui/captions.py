@@ -108,9 +108,9 @@ def whose(view: View) -> Part:
         return name, f"{view.layer}.{view.head}"
     if isinstance(view, Rollout):
         return name, "rollout"
-    return name, f"mean {view.layer}" if isinstance(
-        view, Mean
-    ) and view.layer is not None else "mean"
+    if isinstance(view, Mean) and view.layer is not None:
+        return name, f"mean {view.layer}"
+    return name, "mean"
 
 
 def _named(view: View) -> Part:

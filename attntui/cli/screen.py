@@ -31,8 +31,7 @@ def open_screen(
     from attntui.ui.state import Start
 
     place = None if prompt.is_given else Memory().place()
-    is_same = place is not None and place.options.model == options.model
-    draft = place.draft if place is not None and is_same else None
+    draft = place.draft if place is not None and place.options.model == options.model else None
     return run_screen(options, text, Start(attention=attention, draft=draft, **_start(choice)))
 
 

@@ -118,9 +118,9 @@ def whose(view: View) -> Part:
         return name, "rollout"
     if isinstance(view, Lens):
         return name, name.split()[0].lower()
-    return name, f"mean {view.layer}" if isinstance(
-        view, Mean
-    ) and view.layer is not None else "mean"
+    if isinstance(view, Mean) and view.layer is not None:
+        return name, f"mean {view.layer}"
+    return name, "mean"
 
 
 def _named(view: View, aim: str = "") -> Part:

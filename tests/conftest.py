@@ -2,6 +2,11 @@
 
 import os
 import tempfile
+from collections.abc import Iterator
+
+import pytest
+
+from tests.warm_engine import served
 
 for name in [name for name in os.environ if name.startswith("TEXTUAL_")]:
     del os.environ[name]
@@ -15,3 +20,10 @@ os.environ["XDG_STATE_HOME"] = f"{_home.name}/state"
 os.environ["XDG_CONFIG_HOME"] = f"{_home.name}/config"
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+
+@pytest.fixture(scope="session")
+def warm_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, ...]]:
+    """A program to start in place of the engine, which is the engine with its imports done."""
+    with served(tmp_path_factory.mktemp("warm")) as program:
+        yield program

@@ -9,9 +9,16 @@ import torch
 from transformers import AutoModel, AutoModelForSeq2SeqLM, AutoTokenizer
 
 import attntui
+from attntui.client import engine
 from tests.engine.conftest import tiny  # noqa: F401  # a fixture
 
 PROMPT = "When Mary and John went to the store"
+
+
+@pytest.fixture(autouse=True)
+def quick_start(warm_engine: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Models of these tests start with the imports done."""
+    monkeypatch.setattr(engine, "ENGINE", warm_engine)
 
 
 @pytest.fixture(scope="session")

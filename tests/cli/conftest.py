@@ -28,6 +28,16 @@ Result = subprocess.CompletedProcess[str]
 Command = Callable[..., Result]
 
 
+def with_engine(engine: tuple[str, ...]) -> str:
+    """The command line as a script, with another program in place of the engine."""
+    return f"""
+from attntui.cli import main
+from attntui.client import engine
+engine.ENGINE = {engine!r}
+main()
+"""
+
+
 def word_tokenizer(closed: bool) -> PreTrainedTokenizerFast:
     """One token a word; `closed` puts <s> and </s> around a sentence."""
     tokenizer = Tokenizer(models.WordLevel({word: at for at, word in enumerate(WORDS)}, "<unk>"))
@@ -109,13 +119,19 @@ def environment(tmp_path: Path) -> dict[str, str]:
     }
 
 
+@pytest.fixture(scope="session")
+def warm(warm_engine: tuple[str, ...]) -> tuple[str, ...]:
+    """The command line's program, with an engine whose imports are done."""
+    return sys.executable, "-c", with_engine(warm_engine)
+
+
 @pytest.fixture
-def attntui(environment: dict[str, str], tmp_path: Path) -> Command:
+def attntui(environment: dict[str, str], tmp_path: Path, warm: tuple[str, ...]) -> Command:
     """Run the command line to its end, in an empty folder."""
 
     def run(*arguments: str, stdin: str | None = None, **variables: str) -> Result:
         return subprocess.run(
-            [sys.executable, "-m", "attntui", *arguments],
+            [*warm, *arguments],
             input=stdin,
             stdin=subprocess.DEVNULL if stdin is None else None,
             capture_output=True,
@@ -141,19 +157,12 @@ def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> type[EngineHere]:
 
 
 FAKE = Path(__file__).parents[1] / "client" / "fake_engine.py"
-WITH_FAKE = f"""
-import sys
-from attntui.cli import main
-from attntui.client import engine
-engine.ENGINE = (sys.executable, {str(FAKE)!r})
-main()
-"""
 
 
 @pytest.fixture
 def with_fake() -> tuple[str, ...]:
     """The command line's program, with a fake engine in place of the real one."""
-    return sys.executable, "-c", WITH_FAKE
+    return sys.executable, "-c", with_engine((sys.executable, str(FAKE)))
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import json
 import random
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -116,10 +115,10 @@ def test_sets_of_heads(attntui: Command, gpt2: Path, tmp_path: Path) -> None:
 
 
 def test_demo_copies_names_and_an_interrupted_task_goes_on(
-    attntui: Command, environment: dict[str, str], tmp_path: Path
+    attntui: Command, warm: tuple[str, ...], environment: dict[str, str], tmp_path: Path
 ) -> None:
     task = lines(tmp_path / "task.jsonl", copying(8))
-    command = [sys.executable, "-m", "attntui", "ablate", "--task", str(task), "-o", "part.csv"]
+    command = [*warm, "ablate", "--task", str(task), "-o", "part.csv"]
     process = subprocess.Popen(
         command,
         env=environment,

@@ -3,7 +3,6 @@
 import json
 import re
 import subprocess
-import sys
 from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
@@ -54,7 +53,7 @@ Export = Callable[..., Path]
 
 
 @pytest.fixture(scope="module")
-def export(tmp_path_factory: pytest.TempPathFactory) -> Export:
+def export(tmp_path_factory: pytest.TempPathFactory, warm: tuple[str, ...]) -> Export:
     """Writes a file of this suffix with these options, once for all tests."""
     folder = tmp_path_factory.mktemp("exports")
     kept: dict[tuple[str, ...], Path] = {}
@@ -65,7 +64,7 @@ def export(tmp_path_factory: pytest.TempPathFactory) -> Export:
             kept[key] = folder / f"{len(kept)}.{suffix}"
             line = ["export", "-p", TEXT, "-o", str(kept[key]), *options, *QUIET]
             done = subprocess.run(
-                [sys.executable, "-m", "attntui", *line],
+                [*warm, *line],
                 capture_output=True,
                 text=True,
                 cwd=Path(__file__).parents[2],

@@ -217,15 +217,19 @@ class Opener(Protocol):
 
 PROGRAM = (sys.executable, "-P", "-m", "attntui")
 
-FAKE = Path(__file__).parents[1] / "client" / "fake_engine.py"
-WITH_FAKE = f"""
-import sys
+
+def with_engine(*engine: str) -> tuple[str, ...]:
+    """The program with another in place of the engine."""
+    script = f"""
 from attntui.cli import main
 from attntui.client import engine
-engine.ENGINE = (sys.executable, {str(FAKE)!r})
+engine.ENGINE = {engine!r}
 main()
 """
-FAKED = (sys.executable, "-P", "-c", WITH_FAKE)
+    return sys.executable, "-P", "-c", script
+
+
+FAKED = with_engine(sys.executable, str(Path(__file__).parents[1] / "client" / "fake_engine.py"))
 """The program with a fake engine, which starts at once: only for what the engine has no part in."""
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from attntui.core.tokens import visible
-from tests.terminal.conftest import Opener, children, save_gpt2
+from tests.terminal.conftest import Opener, children, save_gpt2, with_engine
 
 ATTACKS = (
     "\x1b]52;c;T1dORUQ=\x07",  # sets the clipboard
@@ -55,13 +55,7 @@ sys.stderr.buffer.write(os.environ["LOUD"].encode("utf-8", "surrogateescape") + 
 sys.stderr.flush()
 os.execv(sys.executable, [sys.executable, "-P", "-m", "attntui.engine"])
 """
-WITH_LOUD_ENGINE = f"""
-import sys
-from attntui.cli import main
-from attntui.client import engine
-engine.ENGINE = (sys.executable, "-c", {LOUD_ENGINE!r})
-main()
-"""
+LOUD = with_engine(sys.executable, "-c", LOUD_ENGINE)
 
 
 def check(stream: bytes) -> str:
@@ -96,7 +90,7 @@ def test_every_widget_shows_hostile_text(
 ) -> None:
     screen = open_terminal(
         *("-m", str(evil), "-p", HOSTILE),
-        program=(sys.executable, "-P", "-c", WITH_LOUD_ENGINE),
+        program=LOUD,
         LOUD=HOSTILE + SURROGATES,
         **variables,
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.terminal.conftest import LONG, PROMPT, Opener, Terminal, children, runs
+from tests.terminal.conftest import LONG, PROMPT, Opener, Terminal, children, runs, with_engine
 
 RESTORED = (b"\x1b[?1049l", b"\x1b[?1003l", b"\x1b[?1006l", b"\x1b[?25h", b"\x1b[?2004l")
 """Alternate screen left, mouse off, cursor shown, pasting plain again."""
@@ -132,23 +132,24 @@ def test_an_engine_killed_in_a_forward_runs_the_same_prompt_again_and_another_af
 
 
 def test_what_was_typed_before_the_line_was_lost_is_in_the_box_again(
-    open_terminal: Opener, quick: Path
+    open_terminal: Opener, quick: Path, warm_engine: tuple[str, ...]
 ) -> None:
-    first = open_terminal("-m", str(quick), "-p", PROMPT)
+    program = with_engine(*warm_engine)
+    first = open_terminal("-m", str(quick), "-p", PROMPT, program=program)
     first.until("exact")
     first.send("i , and Mary")
     first.until("not run yet")
     first.hang_up()
     first.process.wait(10)
     for arguments in (("--resume",), ("-m", str(quick))):
-        again = open_terminal(*arguments)
+        again = open_terminal(*arguments, program=program)
         again.until(f"{PROMPT} , and Mary")
         again.until("not run yet")
         again.until("9 tokens" if arguments == ("--resume",) else "exact")
         assert f"{PROMPT} , and Mary" in again.text
         again.send("q")
         assert again.wait() == 0
-    other = open_terminal("-m", str(quick), "-p", "went home")
+    other = open_terminal("-m", str(quick), "-p", "went home", program=program)
     other.until("exact")
     assert "Mary" not in other.text
     other.send("i\x1b[A")

@@ -5,22 +5,28 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.terminal.conftest import Opener
+from tests.terminal.conftest import Opener, with_engine
 
 SCRIPT = """
 import attntui, numpy
+from attntui.client import engine
+engine.ENGINE = {engine!r}
 attntui.view(numpy.tri(3)[None, None] / [[1], [2], [3]], ["x", "y", "z"])
 print("after the screen")
 """
 TOKENS = ["a", "b\x1b]0;title\x07", "c"]
 
 
-def test_a_file_opens_or_is_refused_in_one_sentence(open_terminal: Opener, tmp_path: Path) -> None:
+def test_a_file_opens_or_is_refused_in_one_sentence(
+    open_terminal: Opener, tmp_path: Path, warm_engine: tuple[str, ...]
+) -> None:
+    warm = with_engine(*warm_engine)
     good, bad = tmp_path / "good.npz", tmp_path / "bad.npz"
     np.savez(good, attention=np.tri(3)[None, None] / [[1], [2], [3]], tokens=TOKENS)
     np.savez(bad, attention=np.tri(3)[None, None] - 2, tokens=TOKENS)
-    shown, refused = open_terminal("view", str(good)), open_terminal("view", str(bad))
-    called = open_terminal(program=(sys.executable, "-c", SCRIPT))
+    shown = open_terminal("view", str(good), program=warm)
+    refused = open_terminal("view", str(bad), program=warm)
+    called = open_terminal(program=(sys.executable, "-c", SCRIPT.format(engine=warm_engine)))
     shown.until("from a file, not compared", 120)
     shown.until("b␛]0;title␇")
     assert b"\x1b]0;title" not in shown.stream

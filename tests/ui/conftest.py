@@ -111,8 +111,8 @@ def own_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def kept_engine() -> AsyncIterator[KeptEngine]:
-    engine = KeptEngine()
+async def kept_engine(warm_engine: tuple[str, ...]) -> AsyncIterator[KeptEngine]:
+    engine = KeptEngine(warm_engine)
     yield engine
     await engine.end()
 

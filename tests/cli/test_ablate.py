@@ -52,6 +52,39 @@ def copying(count: int) -> list[dict[str, object]]:
     return found
 
 
+Interrupted = Callable[..., int]
+
+
+@pytest.fixture
+def interrupted(warm: tuple[str, ...], environment: dict[str, str], tmp_path: Path) -> Interrupted:
+    """Starts a command that writes part.csv and presses ctrl+c in it once so many questions are
+    answered; gives how many are kept."""
+
+    def run(after: int, count: int, *command: str) -> int:
+        process = subprocess.Popen(
+            [*warm, *command, "-o", "part.csv"],
+            env=environment,
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        part = tmp_path / "part.csv.part"
+        for _ in range(4000):
+            if part.exists() and part.read_text().count("\n") > after:
+                break
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+        assert process.returncode == 130 and "Traceback" not in errors
+        kept = part.read_text().count("\n") - 1
+        assert f"{kept} of {count} questions are answered and kept in part.csv.part" in errors
+        assert not (tmp_path / "part.csv").exists() and after <= kept < count
+        return kept
+
+    return run
+
+
 def test_each_head_and_the_whole_model(attntui: Command, gpt2: Path, tmp_path: Path) -> None:
     questions = [
         {"prompt": "When Mary and John", "answer": " went", "foil": " home"},
@@ -115,33 +148,15 @@ def test_sets_of_heads(attntui: Command, gpt2: Path, tmp_path: Path) -> None:
 
 
 def test_demo_copies_names_and_an_interrupted_task_goes_on(
-    attntui: Command, warm: tuple[str, ...], environment: dict[str, str], tmp_path: Path
+    attntui: Command, interrupted: Interrupted, tmp_path: Path
 ) -> None:
     task = lines(tmp_path / "task.jsonl", copying(8))
-    command = [*warm, "ablate", "--task", str(task), "-o", "part.csv"]
-    process = subprocess.Popen(
-        command,
-        env=environment,
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    kept = interrupted(3, 8, "ablate", "--task", str(task))
     part = tmp_path / "part.csv.part"
-    for _ in range(2000):
-        if part.exists() and part.read_text().count("\n") > 3:
-            break
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=30)
-    assert process.returncode == 130 and "Traceback" not in errors
-    kept = part.read_text().split("\n")
-    assert f"{len(kept) - 2} of 8 questions are answered and kept in part.csv.part" in errors
-    assert not (tmp_path / "part.csv").exists() and 3 <= len(kept) - 2 < 8
     part.write_text(part.read_text() + "[[0.1, 0.2], [0.")  # killed while it wrote
     again = attntui("ablate", "--task", str(task), "-o", "part.csv")
     assert again.returncode == 0
-    assert f"{len(kept) - 2} of 8 questions were answered before" in again.stderr
+    assert f"{kept} of 8 questions were answered before" in again.stderr
     whole = attntui("ablate", "--task", str(task), "-o", "whole.csv")
     assert (tmp_path / "part.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
     assert again.stdout == whole.stdout and not part.exists()
@@ -212,15 +227,24 @@ def sentences(count: int) -> list[tuple[str, str]]:
     return found
 
 
-def test_a_classifier_trained_here(attntui: Command, classifier: Path, tmp_path: Path) -> None:
-    held = sentences(280)[256:]
+def test_a_classifier_trained_here(
+    attntui: Command, interrupted: Interrupted, classifier: Path, tmp_path: Path
+) -> None:
+    held = sentences(456)[256:]
     task = lines(tmp_path / "task.jsonl", [{"text": text, "label": label} for text, label in held])
     output = tmp_path / "out.csv"
-    done = attntui("ablate", "-m", str(classifier), "--task", str(task), "-o", str(output))
+    command = ["ablate", "-m", str(classifier), "--task", str(task)]
+    done = attntui(*command, "-o", str(output))
     assert done.returncode == 0, done.stderr
+    interrupted(20, 200, *command)
+    again = attntui(*command, "-o", "part.csv")
+    assert again.stdout == done.stdout
+    assert output.read_bytes() == (tmp_path / "part.csv").read_bytes()
     found = table(output)
     assert found[0][2] > 0.9, "it learned the task"
     tokenizer = AutoTokenizer.from_pretrained(classifier)
+    texts = [text for text, _ in held]
+    labels = [("John", "Mary").index(label) for _, label in held]
     for layer, head, accuracy, logprob, difference, count in found:
         model = AutoModelForSequenceClassification.from_pretrained(
             classifier, attn_implementation="eager"
@@ -228,15 +252,14 @@ def test_a_classifier_trained_here(attntui: Command, classifier: Path, tmp_path:
         if layer:
             dense = model.bert.encoder.layer[int(layer)].attention.output.dense
             dense.weight.data[:, int(head) * 8 : int(head) * 8 + 8] = 0
+        with torch.no_grad():
+            logits = model(tokenizer(texts, return_tensors="pt")["input_ids"]).logits
         rows = []
-        for text, label in held:
-            with torch.no_grad():
-                logits = model(tokenizer(text, return_tensors="pt")["input_ids"]).logits[0]
-            own = model.config.label2id[label]
-            margin = float(logits[own] - logits[1 - own])
-            rows.append([float(margin > 0), float(logits.log_softmax(-1)[own]), margin])
+        for own, scores in zip(labels, logits, strict=True):
+            margin = float(scores[own] - scores[1 - own])
+            rows.append([float(margin > 0), float(scores.log_softmax(-1)[own]), margin])
         np.testing.assert_allclose([accuracy, logprob, difference], np.mean(rows, 0), atol=1e-4)
-        assert count == 24
+        assert count == 200
     assert min(row[3] for row in found) < found[0][3], "some head is needed"
 
 

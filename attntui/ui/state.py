@@ -37,7 +37,7 @@ from attntui.core.scale import Scale
 if TYPE_CHECKING:
     from attntui.ui.memory import Past
 
-PageName = Literal["grid", "lines", "text", "layer", "model", "neuron"]
+PageName = Literal["grid", "lines", "text", "layer", "model", "neuron", "distance"]
 PAGES: tuple[PageName, ...] = get_args(PageName)
 """The ways to look, in the order of their number keys."""
 
@@ -141,6 +141,8 @@ class Look:
     """What the head map's effects are effects on."""
     estimates: bool = False
     """Effects estimated from one backward pass, not exact ones."""
+    beyond: int = 8
+    """Tokens that the distance page counts weights beyond."""
     ordered: bool = False
     """Small maps in the order of the head map's values, largest first, not by layer and head."""
 
@@ -254,7 +256,7 @@ class Look:
     @property
     def shows_head(self) -> bool:
         """Whether the head at the cursor is in sight by itself: looked at, or one of small maps."""
-        return self.lens == "head" or self.page in {"layer", "model", "neuron"}
+        return self.lens == "head" or self.page in {"layer", "model", "neuron", "distance"}
 
     def compare(self, before: RunInfo | None, after: RunInfo | None) -> "Look":
         """Two runs side by side, or (None) the present one alone."""

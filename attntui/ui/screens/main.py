@@ -354,6 +354,8 @@ class MainScreen(Lensing, Prompting, Copying, Exporting):
         if self.session.busy:
             self.workers.cancel_group(self, "session")
             self.say("Cancelled; Enter in the prompt runs it.")
+        elif self.page.give_up():
+            self.workers.cancel_group(self, f"{self.look.page}.reach")
         elif self.focused is self.page:
             self.say("Nothing is running. q quits.")
         else:

@@ -259,7 +259,7 @@ class KeyLine(Static):
         tabs = [(key.show, key.footer, key.action) for key in pages]
         if self.size.width < 100:
             tabs = [(f"{pages[0].show}-{pages[-1].show}", "views", "")] if len(pages) > 1 else []
-        moved = "map" if self.page in {"layer", "model"} else "cell"
+        moved = {"layer": "map", "model": "map", "distance": "head"}.get(self.page, "cell")
         moves = [("←↑↓→", moved, ""), ("⇧ ←↑↓→", "head", "")]
         others = [
             (key.show, key.footer, key.action) for key in keys if key.footer and key.group != "View"

@@ -1,4 +1,4 @@
-"""One way to look, in the middle of the screen: grid, lines, text, layer, model or neuron."""
+"""One way to look, in the middle of the screen: grid, lines, text, layer, model and so on."""
 
 from __future__ import annotations
 
@@ -95,6 +95,14 @@ class Page(Pane):
 
     def change_zoom(self, nearer: int) -> bool:
         """Zoom in (1) or out (-1); False where there is no further zoom."""
+        return False
+
+    def threshold(self, look: Look, step: int) -> Look | None:
+        """The keys for the threshold, where they mean something else; None where they do not."""
+        return None
+
+    def give_up(self) -> bool:
+        """Stop what the page goes on asking for; False where it asks for nothing more."""
         return False
 
     def fit(self) -> str:

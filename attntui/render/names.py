@@ -1,5 +1,9 @@
 """Views and readings in words."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from attntui.core.edit_names import cut_name, head_name
 from attntui.core.protocol import (
     Between,
@@ -17,6 +21,9 @@ from attntui.core.protocol import (
     Target,
     View,
 )
+
+if TYPE_CHECKING:
+    import numpy as np
 
 STACKS: dict[Stack, str] = {
     "self": "",
@@ -135,3 +142,24 @@ def pair_name(between: Between) -> str:
 def hidden_name(share: float | None) -> str:
     """The share of a matrix's weight that a reading hides, for the end of its title."""
     return "" if share is None else f" · {100 * share:.0f} % hidden"
+
+
+def depth_names(count: int) -> list[str]:
+    """The depths of a logit lens: before the first layer, then after each."""
+    return ["embedding", *(f"layer {layer}" for layer in range(count - 1))]
+
+
+def direct_parts(heads: np.ndarray, rest: np.ndarray) -> list[tuple[str, float]]:
+    """The large parts of a logit that is taken apart: their names and what they add.
+
+    `heads` (layers, heads) and `rest` (layers + 2) as the engine gives them; the parts add up to
+    the logit.
+    """
+    import numpy as np
+
+    return [
+        ("all heads", float(np.nansum(heads.astype(np.float64)))),
+        ("what came into the first layer", float(rest[0])),
+        ("other sublayers and biases", float(rest[1:-1].sum(dtype=np.float64))),
+        ("biases at the end", float(rest[-1])),
+    ]

@@ -153,13 +153,14 @@ def direct_parts(heads: np.ndarray, rest: np.ndarray) -> list[tuple[str, float]]
     """The large parts of a logit that is taken apart: their names and what they add.
 
     `heads` (layers, heads) and `rest` (layers + 2) as the engine gives them; the parts add up to
-    the logit.
+    the logit. The embedding is what came into the first layer, the rest of layers their other
+    sublayers and biases.
     """
     import numpy as np
 
     return [
         ("all heads", float(np.nansum(heads.astype(np.float64)))),
-        ("what came into the first layer", float(rest[0])),
-        ("other sublayers and biases", float(rest[1:-1].sum(dtype=np.float64))),
-        ("biases at the end", float(rest[-1])),
+        ("embedding", float(rest[0])),
+        ("rest of layers", float(rest[1:-1].sum(dtype=np.float64))),
+        ("last biases", float(rest[-1])),
     ]

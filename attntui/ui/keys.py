@@ -162,6 +162,22 @@ KEYS: tuple[Key, ...] = (
         "Look",
         "lens",
     ),
+    Key(
+        "look.direct",
+        "F",
+        "F",
+        "attribution",
+        "What each head adds to the likeliest token's logit; again: less the second's",
+        "Look",
+    ),
+    Key(
+        "look.logit_lens",
+        "Y",
+        "Y",
+        "logit_lens",
+        "What the model would say after each layer",
+        "Look",
+    ),
     Key("look.scale", "s", "s", "next_scale", "Scale: linear, sqrt, log, row", "Look", "scale"),
     Key(
         "look.threshold_up",

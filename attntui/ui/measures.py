@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass, replace
 
+from attntui.render.methods import DIRECT
 from attntui.render.names import pair_name
 from attntui.ui.state import Look, MapKind
 
@@ -22,6 +23,8 @@ class Measure:
     source: str
     unit: str = ""
     lack: str = ""
+    has_sign: bool = False
+    """Whether values go both ways from 0; the largest has the strongest shade then."""
 
     def bound(self, keys: int) -> float:
         """The largest value there can be with so many keys, at least 1."""
@@ -33,7 +36,8 @@ class Measure:
 
     def shown(self, value: float) -> str:
         """A value in figures: `0.831`, `2.41 bits`."""
-        return f"{value:.2f} {self.unit}" if self.unit else f"{value:.3f}"
+        sign = "+" if self.has_sign else ""
+        return f"{value:{sign}.2f} {self.unit}" if self.unit else f"{value:{sign}.3f}"
 
 
 MEASURES: dict[MapKind, Measure] = {
@@ -45,7 +49,9 @@ MEASURES: dict[MapKind, Measure] = {
         "the mean loss of the prompt; exact, one run a head. An estimate is -dm/dg from one\n"
         "backward pass, where g scales the head's output from off (0) to its own (1)",
         "Michel et al. 2019, Are sixteen heads really better than one?",
+        has_sign=True,
     ),
+    "direct": Measure("adds to logit", "adds to that logit directly", *DIRECT[1:], has_sign=True),
     "shift": Measure(
         "changed",
         "attends otherwise than in the run before",
@@ -149,7 +155,7 @@ MEASURES: dict[MapKind, Measure] = {
 }
 """In the order in which they are offered."""
 
-UNMEASURED: tuple[MapKind, ...] = ("cell", "pair", "effect", "shift")
+UNMEASURED: tuple[MapKind, ...] = ("cell", "pair", "effect", "shift", "direct")
 """What is no statistic: of the cursor's cell, of the sentences that are chosen, of other runs."""
 OF_WEIGHTS: tuple[MapKind, ...] = ("cell", "pair")
 """What is of weights, and so has a difference where two runs are compared."""
@@ -172,6 +178,7 @@ def offered(look: Look) -> tuple[MapKind, ...]:
         *(["pair"] if look.between == "all" else []),
         *(["shift"] if look.before is None else []),
         *(["effect"] if look.target is None else []),
+        *(["direct"] if look.aim is None else []),
     }
     return tuple(kind for kind in MEASURES if kind not in missing)
 
@@ -198,7 +205,7 @@ def why_blank(look: Look) -> str:
     stack = look.stack_info
     if look.map == "cell":
         return "this cell is not in the file" if look.is_given else "this cell is hidden"
-    if look.map == "effect":
+    if look.map in {"effect", "direct"}:
         return "not measured yet"
     if look.map in ONE_TEXT and stack is not None and stack.queries != stack.keys:
         return "queries and keys are two texts here"

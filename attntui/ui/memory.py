@@ -90,6 +90,7 @@ class Memory:
             shown="after",
             target=None,
             method="weights",
+            aim=None,
         )
         data = msgspec.json.encode(msgspec.structs.replace(place, look=look))
         if self._write(self._name, data) is None:

@@ -10,6 +10,7 @@ from textual.screen import Screen
 from attntui.client.engine import EngineFault, EngineGone, Superseded
 from attntui.core.errors import UserError
 from attntui.core.protocol import (
+    GetAttribution,
     GetEffects,
     GetShares,
     GetShifts,
@@ -175,6 +176,15 @@ class Painter:
         for heads in self._screen.query(HeadValues):
             heads.show_shift(arrays[0])
         self._show_values()
+
+    def _paint_direct(
+        self, request: GetAttribution, reply: Reply, arrays: list[np.ndarray]
+    ) -> None:
+        if request.target == self._look.aim:
+            for heads in self._screen.query(HeadValues):
+                heads.show_direct(arrays[0])
+            self._screen.query_one(PatternPane).show_parts(*arrays)
+            self._show_values()
 
     def _paint_effects(self, request: GetEffects, reply: Reply, arrays: list[np.ndarray]) -> None:
         self._sweep.put(request, arrays[0])

@@ -42,7 +42,7 @@ PAGES: tuple[PageName, ...] = get_args(PageName)
 """The ways to look, in the order of their number keys."""
 
 Lens = Literal["head", "mean", "chosen", "all", "rollout"]
-MapKind = Literal["cell", "pair", "effect", "shift"] | Statistic
+MapKind = Literal["cell", "pair", "effect", "shift", "direct"] | Statistic
 Axis = Literal["queries", "keys"]
 Shown = Literal["after", "before", "difference"]
 """Of two runs: the new one, the one it is compared with, or the new one less that."""
@@ -134,7 +134,7 @@ class Look:
     shown: Shown = "after"
     method: Method = "weights"
     aim: Target | None = None
-    """The logit that gradient and relevance are of."""
+    """The logit that gradient, relevance and the direct parts of heads are of."""
     aim_text: str = ""
     """The same in words, made safe."""
     target: Measure | None = None
@@ -312,7 +312,14 @@ class Look:
         is_lost = (self.map == "shift" and self.before is None) or (
             self.map == "effect" and self.target is None
         )
+        is_lost = is_lost or (self.map == "direct" and not self._has_aim)
         return "cell" if is_lost else self.map
+
+    @property
+    def _has_aim(self) -> bool:
+        """Whether there is a place for the aim in this text."""
+        last = self.run.sides[-1] if self.run is not None else None
+        return self.aim is not None and (last is None or self.aim.position < len(last.tokens))
 
     def move_layer(self, step: int) -> "Look":
         """The next layer that has attention, staying where there is none."""

@@ -37,8 +37,8 @@ from attntui.ui.messages import (
 from attntui.ui.painter import Painter
 from attntui.ui.screens.copying import Copying
 from attntui.ui.screens.exporting import Exporting
-from attntui.ui.screens.lensing import Lensing
 from attntui.ui.screens.prompting import Prompting
+from attntui.ui.screens.seeing import Seeing
 from attntui.ui.session import EngineEnded, Session
 from attntui.ui.state import PAGES, Look, Start
 from attntui.ui.widgets.ask_line import AskLine
@@ -53,7 +53,7 @@ from attntui.ui.widgets.ranked_list import RankedList
 from attntui.ui.widgets.too_small import TooSmall
 
 
-class MainScreen(Lensing, Prompting, Copying, Exporting):
+class MainScreen(Seeing, Prompting, Copying, Exporting):
     """Prompt, head map, grid, lists; one look shared by all."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings()]

@@ -49,6 +49,7 @@ class HeadValues(Pane):
         self.shares: np.ndarray | None = None
         self.shift: np.ndarray | None = None
         self.effects: np.ndarray | None = None
+        self.direct: np.ndarray | None = None
         self._done = (0, 0)
         self.statistics: np.ndarray | None = None
         self.eligible: tuple[int, ...] = ()
@@ -72,7 +73,17 @@ class HeadValues(Pane):
         place = (look.run, look.stacks, look.stack, look.layer, look.head)
         if (before.target, before.estimates) != (look.target, look.estimates):
             self.effects = None
-        how = (look.map, look.between, look.basis, look.scale, look.target, look.estimates)
+        if (before.run, before.aim) != (look.run, look.aim):
+            self.direct = None
+        how = (
+            look.aim,
+            look.map,
+            look.between,
+            look.basis,
+            look.scale,
+            look.target,
+            look.estimates,
+        )
         shown = (*place, *how, look.lens, look.shows_head, look.chosen, look.edits, look.shown)
         if shown != self._shown:
             self._shown = shown
@@ -106,6 +117,12 @@ class HeadValues(Pane):
         self._update_levels()
         self._repaint()
 
+    def show_direct(self, parts: np.ndarray) -> None:
+        """What every head adds to the aim directly: (layers, heads), NaN where there is none."""
+        self.direct = parts
+        self._update_levels()
+        self._repaint()
+
     def show_statistics(self, statistics: np.ndarray, eligible: tuple[int, ...]) -> None:
         """(statistics, layers, heads), NaN where no row is eligible."""
         self.statistics, self.eligible = statistics, eligible
@@ -126,6 +143,8 @@ class HeadValues(Pane):
             return self.shares
         if self.look.map in {"shift", "effect"}:
             return self.shift if self.look.map == "shift" else self.effects
+        if self.look.map == "direct":
+            return self.direct
         return None if self.statistics is None else self.statistics[STATISTICS.index(self.look.map)]
 
     @property
@@ -150,12 +169,12 @@ class HeadValues(Pane):
     def palette(self) -> Palette:
         plain = super().palette
         is_difference = self.look.reading.against and self.look.map in OF_WEIGHTS
-        return differences(plain) if is_difference or self.look.map == "effect" else plain
+        return differences(plain) if is_difference or self.measure.has_sign else plain
 
     @property
     def bound(self) -> float:
         """The value of the brightest shade."""
-        if self.look.map == "effect" and self.values is not None:
+        if self.measure.has_sign and self.values is not None:
             import numpy as np
 
             return float(np.nanmax(np.abs(self.values), initial=0.0)) or 1.0

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass, replace
 
+from attntui.core.head_tables import HeadTable
 from attntui.render.methods import DIRECT
 from attntui.render.names import pair_name
 from attntui.ui.state import Look, MapKind
@@ -23,11 +24,15 @@ class Measure:
     source: str
     unit: str = ""
     lack: str = ""
+    largest: float | None = None
+    """The value of the strongest shade, where the measure itself tells."""
     has_sign: bool = False
     """Whether values go both ways from 0; the largest has the strongest shade then."""
 
     def bound(self, keys: int) -> float:
         """The largest value there can be with so many keys, at least 1."""
+        if self.largest is not None:
+            return self.largest
         if self.name == "changed":
             return 1.0
         if self.unit == "bits":
@@ -180,11 +185,22 @@ def offered(look: Look) -> tuple[MapKind, ...]:
         *(["effect"] if look.target is None else []),
         *(["direct"] if look.aim is None else []),
     }
-    return tuple(kind for kind in MEASURES if kind not in missing)
+    return (*(kind for kind in MEASURES if kind not in missing), *look.tables)
 
 
 def measure_of(look: Look) -> Measure:
     """The chosen measure, under the name that it has here."""
+    if isinstance(look.map, HeadTable):
+        table = look.map
+        return Measure(
+            table.name,
+            table.says,
+            table.says,
+            table.source,
+            table.unit,
+            largest=table.largest,
+            has_sign=table.has_sign,
+        )
     found = MEASURES[look.map]
     if look.map == "pair":
         return replace(found, name=pair_name(look.between))
@@ -197,7 +213,12 @@ def measure_of(look: Look) -> Measure:
 
 def is_on_random(look: Look) -> bool:
     """Whether the head map shows what was measured on random tokens, not on the prompt."""
-    return look.map not in UNMEASURED and look.basis == "calibration"
+    return is_statistic(look) and look.basis == "calibration"
+
+
+def is_statistic(look: Look) -> bool:
+    """Whether the head map shows what the engine measures of every head's pattern."""
+    return look.map not in UNMEASURED and not isinstance(look.map, HeadTable)
 
 
 def why_blank(look: Look) -> str:
@@ -205,6 +226,8 @@ def why_blank(look: Look) -> str:
     stack = look.stack_info
     if look.map == "cell":
         return "this cell is not in the file" if look.is_given else "this cell is hidden"
+    if isinstance(look.map, HeadTable):
+        return f"nothing in {look.map.file}"
     if look.map in {"effect", "direct"}:
         return "not measured yet"
     if look.map in ONE_TEXT and stack is not None and stack.queries != stack.keys:

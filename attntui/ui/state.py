@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
+from attntui.core.head_tables import HeadTable
 from attntui.core.pairs import sentence_boundary
 from attntui.core.protocol import (
     Basis,
@@ -42,7 +43,8 @@ PAGES: tuple[PageName, ...] = get_args(PageName)
 """The ways to look, in the order of their number keys."""
 
 Lens = Literal["head", "mean", "chosen", "all", "rollout"]
-MapKind = Literal["cell", "pair", "effect", "shift", "direct"] | Statistic
+MapKind = Literal["cell", "pair", "effect", "shift", "direct"] | Statistic | HeadTable
+"""What colours the head map; a table is one that was read from a file."""
 Axis = Literal["queries", "keys"]
 Shown = Literal["after", "before", "difference"]
 """Of two runs: the new one, the one it is compared with, or the new one less that."""
@@ -79,6 +81,8 @@ class Start:
     """The user's own keys, by the name of what they do."""
     file: str | None = None
     """A file of attention, opened in place of a model."""
+    tables: tuple[HeadTable, ...] = ()
+    """What files say of heads, to colour the head map by."""
     look: "Look | None" = None
     """Where the last session left, to be resumed."""
     draft: "Past | None" = None
@@ -114,6 +118,8 @@ class Look:
     chosen: tuple[tuple[int, int], ...] = ()
     """Heads chosen to be seen together, as (layer, head)."""
     map: MapKind = "cell"
+    tables: tuple[HeadTable, ...] = ()
+    """What files say of this model's heads, for the head map."""
     basis: Basis = "prompt"
     scale: Scale = "linear"
     threshold: float = 0.0

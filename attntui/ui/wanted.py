@@ -13,7 +13,7 @@ from attntui.core.protocol import (
     GetWindow,
     Request,
 )
-from attntui.ui.measures import UNMEASURED
+from attntui.ui.measures import is_statistic
 from attntui.ui.state import Look
 
 Slot = Literal[
@@ -53,7 +53,7 @@ def wanted(look: Look) -> dict[Slot, Request]:
         requests["shift"] = GetShifts(look.after.run, look.stack, look.before.run)
     if look.map == "direct" and look.aim is not None:
         requests["direct"] = GetAttribution(run, look.aim)
-    if look.map not in UNMEASURED or weights(look) <= EAGER_WEIGHTS:
+    if is_statistic(look) or weights(look) <= EAGER_WEIGHTS:
         requests["statistics"] = GetStatistics(run, look.stack, look.basis)
     if predicts(look):
         at = look.token("queries")

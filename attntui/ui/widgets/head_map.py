@@ -11,11 +11,19 @@ from textual.binding import Binding, BindingType
 from textual.geometry import Size
 from textual.strip import Strip
 
+from attntui.core.head_tables import HeadTable
 from attntui.core.protocol import STATISTICS
 from attntui.core.scale import Scale, shown_levels
 from attntui.render.palette import Palette, differences
 from attntui.render.strips import cursor_segments, marked_segments, row_segments
-from attntui.ui.measures import OF_WEIGHTS, UNMEASURED, Measure, is_on_random, measure_of, why_blank
+from attntui.ui.measures import (
+    OF_WEIGHTS,
+    Measure,
+    is_on_random,
+    is_statistic,
+    measure_of,
+    why_blank,
+)
 from attntui.ui.messages import HeadPicked
 from attntui.ui.state import Look
 from attntui.ui.widgets.head_facts import FACTS, facts
@@ -126,7 +134,7 @@ class HeadValues(Pane):
     def show_statistics(self, statistics: np.ndarray, eligible: tuple[int, ...]) -> None:
         """(statistics, layers, heads), NaN where no row is eligible."""
         self.statistics, self.eligible = statistics, eligible
-        if self.look.map not in UNMEASURED:
+        if is_statistic(self.look):
             self._update_levels()
         self._repaint()
 
@@ -137,6 +145,9 @@ class HeadValues(Pane):
     @property
     def values(self) -> np.ndarray | None:
         """(layers, heads) of what is shown; None while it is not known."""
+        if isinstance(self.look.map, HeadTable):
+            stack = self.look.stack_info
+            return None if stack is None else self.look.map.of(stack)
         if self.look.map == "cell":
             return self.cell_map
         if self.look.map == "pair":
@@ -285,7 +296,9 @@ class HeadMap(HeadValues):
         self._entitle()
 
     def _entitle(self) -> None:
-        self.set_title([(self.title, self.title.removeprefix("Heads · ")), (self.progress, "")])
+        file = self.look.map.file if isinstance(self.look.map, HeadTable) else ""
+        name = self.title.removeprefix("Heads · ")
+        self.set_title([(self.title, name), (self.progress, ""), (file, "")])
 
     def render_line(self, y: int) -> Strip:
         layers, heads = self._shape

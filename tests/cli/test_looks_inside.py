@@ -8,7 +8,10 @@ import pytest
 import torch
 from transformers import AutoTokenizer, GPT2LMHeadModel
 
+from attntui.cli.options import StartChoice
 from attntui.cli.run import run
+from attntui.cli.screen import _start
+from attntui.core.errors import UserError
 from tests.cli.conftest import PROMPT
 from tests.cli.engine_here import EngineHere
 
@@ -139,3 +142,14 @@ def test_what_does_not_fit_is_said(
 ) -> None:
     assert run([options[0], "-m", str(gpt2), *GIVEN, *options[1:]]) == 2
     assert sentence in capsys.readouterr().err
+
+
+def test_maps_are_read_before_the_screen_opens(tmp_path: Path) -> None:
+    good, bad = tmp_path / "good.csv", tmp_path / "bad.csv"
+    good.write_text("layer,head,statistic,mean,std,n\n0,0,self,0.5,0,1\n")
+    bad.write_bytes(b"\xff\xfe")
+    found = _start(StartChoice(map=[str(good)] * 2))["tables"]
+    assert [each.name for each in found] == ["mean self"] * 2
+    for file, sentence in ((bad, "is not valid UTF-8"), (tmp_path / "none", "cannot be read")):
+        with pytest.raises(UserError, match=rf"The map .* {sentence}"):
+            _start(StartChoice(map=[str(good), str(file)]))

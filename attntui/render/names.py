@@ -12,6 +12,7 @@ from attntui.core.protocol import (
     Flow,
     Gradient,
     Head,
+    LessWeights,
     Mean,
     Norm,
     Reading,
@@ -63,6 +64,8 @@ def _name(view: View, aim: str) -> str:
         return f"Relevance · {aim or target_name(view.target)}"
     if isinstance(view, Flow):
         return f"Flow · residual {view.residual:g}"
+    if isinstance(view, LessWeights):
+        return f"{_name(view.of, aim)} · less the weights, both as shares of their row"
     return " · ".join(["Rollout", f"residual {view.residual:g}", *_options(view)])
 
 
@@ -103,6 +106,8 @@ def _short(view: View) -> str:
         return f"Relevance to {view.target.position}"
     if isinstance(view, Flow):
         return f"Flow {view.residual:g}"
+    if isinstance(view, LessWeights):
+        return f"{_short(view.of)} less weights, shares of rows"
     return ", ".join([f"Rollout {view.residual:g}", *_options(view)])
 
 

@@ -248,7 +248,7 @@ KEYS: tuple[Key, ...] = (
         "D",
         "D",
         "next_shown",
-        "The changed run, the run before, or their difference",
+        "The changed run, the one before, their difference; so too a lens and its weights",
         "Change",
     ),
     Key(

@@ -1,6 +1,10 @@
 """What each number on the screen is: its formula and its source."""
 
+from dataclasses import replace
+
+from attntui.core.protocol import LessWeights
 from attntui.core.scale import DESCRIPTIONS
+from attntui.render.methods import LESS_WEIGHTS
 from attntui.render.methods import METHODS as LENSES
 from attntui.ui.measures import measure_of
 from attntui.ui.state import Look
@@ -134,6 +138,8 @@ def meanings(look: Look) -> list[Meaning]:
             ),
             source.format(discard=discard),
         )
+    if isinstance(look.view, LessWeights):
+        return [LESS_WEIGHTS, *meanings(replace(look, beside="lens"))]
     method = LENSES.get(type(look.view))
     if method is not None:
         grid = method

@@ -91,6 +91,7 @@ class Memory:
             shown="after",
             target=None,
             method="weights",
+            beside="lens",
             aim=None,
             map="cell" if isinstance(place.look.map, HeadTable) else place.look.map,
             tables=(),

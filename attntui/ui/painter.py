@@ -17,11 +17,11 @@ from attntui.core.protocol import (
     GetStatistics,
     GetTop,
     GetWindow,
-    Gradient,
     Lens,
     Predictions,
     Reply,
     Request,
+    Signed,
     Statistics,
     Top,
 )
@@ -233,6 +233,6 @@ class Painter:
 
 
 def _entries(request: GetTop, reply: Reply, units: Sequence[Unit]) -> tuple[tuple[Entry, ...], str]:
-    is_signed = bool(request.reading.against) or isinstance(request.view, Gradient)
-    is_share = not isinstance(request.view, Lens)
+    is_signed = bool(request.reading.against) or isinstance(request.view, Signed)
+    is_share = not isinstance(request.view, Lens | Signed)
     return top_entries(cast(Top, reply), units, is_difference=is_signed, is_share=is_share)

@@ -15,6 +15,7 @@ from attntui.core.protocol import (
     Gradient,
     Head,
     HeadFusion,
+    LessWeights,
     Mean,
     Measure,
     ModelInfo,
@@ -49,6 +50,11 @@ Axis = Literal["queries", "keys"]
 Shown = Literal["after", "before", "difference"]
 """Of two runs: the new one, the one it is compared with, or the new one less that."""
 SHOWN: tuple[Shown, ...] = get_args(Shown)
+Beside = Literal["lens", "weights", "difference"]
+"""Of a lens and the weights that it is of: the one, the other, or the one less the other."""
+BESIDE: tuple[Beside, ...] = get_args(Beside)
+Lensed = Norm | Gradient | Relevance | Flow | Rollout
+"""What can be seen beside the weights that it is of."""
 Method = Literal["weights", "norm", "gradient", "relevance", "flow"]
 """What a matrix holds: the weights, or what a lens makes of them."""
 METHODS: tuple[Method, ...] = get_args(Method)
@@ -139,6 +145,8 @@ class Look:
     after: RunInfo | None = None
     shown: Shown = "after"
     method: Method = "weights"
+    beside: Beside = "lens"
+    """Whether a lens is shown, or beside it the weights, or their difference."""
     aim: Target | None = None
     """The logit that gradient, relevance and the direct parts of heads are of."""
     aim_text: str = ""
@@ -230,6 +238,20 @@ class Look:
     @property
     def view(self) -> View:
         """The matrix looked at, as the engine names it."""
+        view = self._own_view
+        if self.beside == "lens" or not self.has_lens or not isinstance(view, Lensed):
+            return view
+        less = LessWeights(view)
+        return less if self.beside == "difference" else less.weights
+
+    @property
+    def has_lens(self) -> bool:
+        """Whether a lens or rollout is looked at where it can be seen beside the weights."""
+        return self.page in LENS_PAGES and (self.method != "weights" or self.lens == "rollout")
+
+    @property
+    def _own_view(self) -> View:
+        """The matrix looked at, whatever it is seen beside."""
         if self.method != "weights" and self.page in LENS_PAGES:
             return self._lens_view
         if self.lens == "head":

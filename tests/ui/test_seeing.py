@@ -8,6 +8,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from attntui.demo import MODELS
 from attntui.ui.screens.windows import Window
+from attntui.ui.state import Start
+from attntui.ui.widgets.attention_grid import AttentionGrid
 from attntui.ui.widgets.head_map import HeadMap
 from attntui.ui.widgets.pattern_pane import PatternPane
 from tests.ui.conftest import PROMPT, Opener
@@ -31,7 +33,8 @@ class Apart:
                 lambda module, given: kept.update({module: given[0][..., -1, :].flatten()})
             )
         ids = self.tokenizer(PROMPT, return_tensors="pt")["input_ids"]
-        outputs = net(ids, output_hidden_states=True)
+        outputs = net(ids, output_hidden_states=True, output_attentions=True)
+        self.weights = torch.stack(outputs.attentions)[:, 0].numpy()
         self.logits = outputs.logits[0, -1]
         self.stream = self.kept[self.norm].clone()
         early = [net.lm_head(self.norm(each[0, -1:]))[0] for each in outputs.hidden_states[:-1]]
@@ -85,6 +88,40 @@ async def test_f_and_y_look_into_the_likeliest_logit(open_app: Opener) -> None:
             assert f" {rank}  " in line and f" {p:.3f} " in line
             best = apart.tokenizer.decode([int(logits.argmax())]).strip()
             assert best in line
+
+
+async def test_d_shows_a_lens_beside_the_weights_that_it_is_of(open_app: Opener) -> None:
+    weights = Apart().weights
+    async with open_app(start=Start(layer=1, head=2)) as screen:
+        grid = screen.main.query_one(AttentionGrid)
+
+        def shown() -> np.ndarray:
+            assert grid.window is not None
+            return grid.window.weights
+
+        await screen.press("V")
+        lens = shown()
+        await screen.press("D")
+        np.testing.assert_allclose(shown(), weights[1, 2], atol=1e-5)
+        await screen.press("D")
+        expected = np.zeros_like(lens)
+        for i, j in np.ndindex(*lens.shape):
+            expected[i, j] = lens[i, j] / lens[i].sum() - weights[1, 2, i, j]
+        np.testing.assert_allclose(shown(), expected, atol=1e-5)
+        assert grid.palette.zero and "less the weights, both as shares of their row" in screen.text
+        assert "difference -1" in screen.lines[-2] or "-1 " in screen.lines[-2]
+        await screen.press("equals_sign")
+        assert "D[i, j] = L[i, j]" in screen.text
+        await screen.press("escape", "V", "V", "V", "V", "r")
+        assert screen.main.look.method == "weights"
+        rollout = np.eye(len(lens))
+        for layer in weights:
+            rollout = (0.5 * layer.mean(0) + 0.5 * np.eye(len(lens))) @ rollout
+        np.testing.assert_allclose(shown(), rollout - weights.mean((0, 1)), atol=1e-5)
+        await screen.press("D")
+        np.testing.assert_allclose(shown(), rollout, atol=1e-5)
+        await screen.press("r", "D")
+        assert "x switches a head off" in screen.text
 
 
 async def test_a_masked_model_has_no_such_sum_and_says_why(open_app: Opener) -> None:

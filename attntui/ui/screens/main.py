@@ -17,6 +17,7 @@ from attntui.core.head_tables import HeadTable
 from attntui.core.protocol import (
     STATISTICS,
     Lens,
+    LessWeights,
     ModelInfo,
     ModelOptions,
     PromptInput,
@@ -276,7 +277,9 @@ class MainScreen(Seeing, Prompting, Copying, Exporting):
         self.page.show_values(self.query_one(HeadMap).values)
         self.query_one(PatternPane).show_look(look)
         weight = self.page.weight_at_cursor(look)
-        is_difference = self.page.shows_differences and look.reading.against
+        is_difference = self.page.shows_differences and (
+            look.reading.against or isinstance(look.view, LessWeights)
+        )
         legend = "differences" if is_difference else self.page.legend
         if isinstance(look.view, Lens):
             legend = "lens"

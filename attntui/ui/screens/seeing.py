@@ -8,11 +8,16 @@ from attntui.render.names import direct_parts
 from attntui.ui.screens.editing import FROM_FILE
 from attntui.ui.screens.lensing import Lensing
 from attntui.ui.screens.looking import after, of_a_run
-from attntui.ui.state import NEEDS_AIM
+from attntui.ui.state import BESIDE, NEEDS_AIM, Beside
 from attntui.ui.wanted import predicts
 
 LIKELIEST = 3
 """Tokens that the logit lens lists for each layer."""
+BESIDE_WORDS: dict[Beside, str] = {
+    "lens": "The lens.",
+    "weights": "The weights that the lens is of; D goes on to the difference.",
+    "difference": "The lens less the weights, both as shares of their row; D: the lens.",
+}
 NOTHING_SAID = "The model predicts nothing here, so there is no logit to look at."
 
 
@@ -31,6 +36,16 @@ class Seeing(Lensing):
         self.run_worker(
             self._attribute(aim or aims[0]), group="direct", exclusive=True, exit_on_error=False
         )
+
+    @of_a_run
+    def action_next_shown(self) -> None:
+        """Where a lens is looked at: the lens, the weights it is of, their difference."""
+        look = self.look
+        if not look.has_lens or (look.before is not None and look.beside == "lens"):
+            super().action_next_shown()
+            return
+        self.change(replace(look, beside=after(BESIDE, look.beside)))
+        self.say(BESIDE_WORDS[self.look.beside])
 
     def _aims(self) -> tuple[Target, ...]:
         """The likeliest token's logit at the query at the cursor; the same less the second's."""

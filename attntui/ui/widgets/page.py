@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from attntui.core.protocol import Gradient, Reply, Request
+from attntui.core.protocol import Reply, Request, Signed
 from attntui.render.palette import Palette, differences
 from attntui.ui.messages import RequestsChanged
 from attntui.ui.state import Legend, Look
@@ -38,7 +38,7 @@ class Page(Pane):
     def palette(self) -> Palette:
         plain = super().palette
         is_difference = self.shows_differences and self.look.reading.against
-        is_signed = is_difference or isinstance(self.look.view, Gradient)
+        is_signed = is_difference or isinstance(self.look.view, Signed)
         return differences(plain) if is_signed else plain
 
     @property

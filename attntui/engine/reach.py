@@ -9,7 +9,6 @@ import torch
 
 from attntui.core.errors import UserError
 from attntui.core.protocol import GetReach, SideInfo
-from attntui.core.tokens import sanitise
 from attntui.engine import positions, room
 from attntui.engine.again import NO_MODEL, Again
 from attntui.engine.forward import CheckCancel, Report, forward, never, silent
@@ -88,8 +87,8 @@ def repeated(loaded: LoadedModel, encoded: Encoded, times: int) -> Encoded:
         most = positions.limit(loaded.model, side.name).count
         if most is not None and len(order) > most:
             raise UserError(
-                f"{times} times this text is {len(order):,} tokens;"
-                f" {sanitise(loaded.options.model)} reads at most {most:,}."
+                f"{times} times this text is {len(order):,} tokens; the model reads at most"
+                f" {most:,}."
             )
     inputs = dict(encoded.inputs)
     for name in INPUTS.keys() & inputs.keys():

@@ -93,5 +93,7 @@ def test_what_has_no_distance_says_so(work: Any) -> None:
         answer(loaded, base, GetReach(1, "cross"), work)
     loaded = families.build("gpt2")
     base = run.trace(loaded, families.prompt(loaded), 1)
-    with pytest.raises(UserError, match=r"64 times this text is 2,560 tokens; .* reads at most"):
+    with pytest.raises(
+        UserError, match=r"64 times this text is 2,560 tokens; the model reads at most"
+    ):
         answer(loaded, base, GetReach(1, "self", (), 64), work)

@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from textual import events
 from textual.geometry import Size
@@ -186,7 +187,7 @@ class DistanceView(Page):
         if self.over_length:
             numbers = length_numbers(tokens, upper)
         return [
-            [Segment(" mean distance in tokens", pen("strong")), *self._waiting(len(times))],
+            self._head_line(len(times)),
             *plot(distance, here, upper),
             [Segment(f" share of weight beyond {look.beyond} tokens", pen("strong")), self._keys()],
             *plot(share, here, lower),
@@ -197,12 +198,16 @@ class DistanceView(Page):
     def _keys(self) -> Segment:
         return Segment("   < > other tokens", self.style_of("faint"))
 
-    def _waiting(self, known: int) -> Line:
-        """How many of the longer prompts are known, or why there are no more."""
-        if not self.over_length:
-            return []
-        words = self.refusal or ("" if known == len(TIMES) else f"{known} of {len(TIMES)} lengths")
-        return [Segment(f"   {words}", self.style_of("faint"))]
+    def _head_line(self, known: int) -> Line:
+        """What is plotted above; how many lengths are known, or why there are no more."""
+        name, words = "mean distance in tokens", ""
+        if self.over_length:
+            missing = f"{known} of {len(TIMES)} lengths" if known < len(TIMES) else ""
+            words = self.refusal or missing
+        if cell_len(f" {name}   {words}") > self.size.width:
+            name = "distance"
+        strong, faint = self.style_of("strong"), self.style_of("faint")
+        return [Segment(f" {name}", strong), Segment(f"   {words}", faint)]
 
     def _facts(self, distance: Measured, share: Measured) -> Line:
         """The head here and its layer, in figures."""

@@ -95,6 +95,11 @@ class Painter:
                 )
         self._list("predictions").display = (None, "predictions") in requests
 
+    def stop(self, page: PageName, name: str) -> None:
+        """Give up what a page asked for; it may ask again."""
+        self._asked.pop((page, name), None)
+        self._screen.workers.cancel_group(self._screen, f"{page}.{name}")
+
     async def measure(self, look: Look) -> None:
         """Ask for the statistics of all heads and paint them, however long it takes."""
         if look.run is None:

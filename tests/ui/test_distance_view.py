@@ -92,3 +92,15 @@ async def test_distances_over_layers_and_over_lengths(open_app: Opener) -> None:
         await screen.pilot.click(page, offset=(column + 1, 6))
         await screen.settled()
         assert (screen.main.look.layer, screen.main.look.head) == (1, 1)
+
+
+async def test_esc_asks_for_no_longer_prompts_and_keeps_what_is_known(open_app: Opener) -> None:
+    async with open_app(prompt="tokens 4", size=(80, 24), fake=True) as screen:
+        page = await screen.show("7", DistanceView)
+        for _ in range(2):
+            await screen.pilot.press("enter")
+            await screen.until(lambda: "1 of 4 lengths" in screen.text)
+            await screen.press("escape")
+            assert "Stopped" in screen.text and list(page.found) == [1]
+            await screen.press("enter")
+        assert sum(line.startswith("cancel") for line in screen.main.session.engine.log) == 2

@@ -376,7 +376,7 @@ class MainScreen(Seeing, Prompting, Copying, Exporting):
             self.workers.cancel_group(self, "session")
             self.say("Cancelled; Enter in the prompt runs it.")
         elif self.page.give_up():
-            self.workers.cancel_group(self, f"{self.look.page}.reach")
+            self.painter.stop(self.look.page, "reach")
         elif self.focused is self.page:
             self.say("Nothing is running. q quits.")
         else:

@@ -37,6 +37,7 @@ BEYOND = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 """Tokens that a weight may be beyond."""
 TIMES = (1, 2, 4, 8)
 """How often a longer prompt says the text."""
+STOPPED = "Stopped; Enter twice goes on."
 
 
 class DistanceView(Page):
@@ -91,6 +92,8 @@ class DistanceView(Page):
     def enter(self, look: Look) -> Look | None:
         """Compare lengths, or layers again."""
         self.over_length = not self.over_length
+        if self.refusal == STOPPED:
+            self.refusal = ""
         self.lay_out()
         return look
 
@@ -114,7 +117,7 @@ class DistanceView(Page):
         """Ask for no longer prompts."""
         if not self.over_length or self.refusal or len(self.found) == len(TIMES):
             return False
-        self.refusal = "Stopped; Enter twice goes on."
+        self.refusal = STOPPED
         self.lay_out()
         return True
 

@@ -1,9 +1,7 @@
 """`attntui ablate`: what a task loses without each head, or without sets of heads."""
 
 import asyncio
-import csv
 import hashlib
-import io
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,6 +13,7 @@ import numpy as np
 from attntui.cli.kept import Kept
 from attntui.cli.losses import Losses
 from attntui.cli.progress import ProgressLine
+from attntui.cli.table import csv_text
 from attntui.cli.task_file import read_task
 from attntui.client.engine import Engine
 from attntui.client.errors import EngineFault, EngineGone
@@ -153,13 +152,11 @@ def _csv(losses: Losses) -> str:
 
     A set of several heads has no layer, and `0.2+1.2` for its head.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["layer", "head", "accuracy", "logprob", "logit_difference", "n"])
+    rows = []
     for heads, row in zip(((), *losses.sets), losses.scores, strict=True):
         layer, head = "", "+".join(map(head_name, heads))
         if len(heads) == 1:
             *stack, layer, head = head.split(".")
             layer = ".".join([*stack, layer])
-        writer.writerow([layer, head, *(f"{value:.9g}" for value in row), losses.count])
-    return text.getvalue()
+        rows.append([layer, head, *(f"{value:.9g}" for value in row), losses.count])
+    return csv_text(["layer", "head", "accuracy", "logprob", "logit_difference", "n"], rows)

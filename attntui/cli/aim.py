@@ -1,6 +1,6 @@
 """The lens that was ordered, once there is a run to look at."""
 
-from attntui.cli.lens import LensOrder
+from attntui.cli.lens import Aim, LensOrder
 from attntui.client.questions import OnProgress, ask
 from attntui.core.protocol import Flow, GetTarget, Gradient, Lens, Norm, Relevance, Targeted
 from attntui.export.source import Source
@@ -18,8 +18,17 @@ async def aimed(
         return Norm("self", 0), None
     if order.name == "flow":
         return Flow("self"), None
-    request = GetTarget(source.run.run, order.position, order.token, order.foil)
-    found, _ = await ask(source.engine, request, Targeted, progress)
+    found = await targeted(order.aim, source, progress)
     if order.name == "gradient":
         return Gradient("self", 0, None, found.target), found
     return Relevance("self", found.target), found
+
+
+async def targeted(aim: Aim, source: Source, progress: OnProgress) -> Targeted:
+    """The logit that is meant, and the texts of its outputs.
+
+    Raises:
+        UserError: there is no such logit.
+    """
+    request = GetTarget(source.run.run, aim.position, aim.token, aim.foil)
+    return (await ask(source.engine, request, Targeted, progress))[0]

@@ -7,17 +7,10 @@ import typer
 from typer import Argument, Option
 
 import attntui
+from attntui.cli.experiments import EXPERIMENTS
 from attntui.cli.lens import LensChoice
 from attntui.cli.looking import EditChoice, PictureChoice, ReadingChoice, ViewChoice
-from attntui.cli.options import (
-    ModelChoice,
-    PromptChoice,
-    SpecialTokens,
-    StackChoice,
-    StartChoice,
-    Truncate,
-    spread,
-)
+from attntui.cli.options import ModelChoice, PromptChoice, StackChoice, StartChoice, spread
 from attntui.core.errors import UserError
 
 # Plain help and plain errors: Rich's markup must never read a model's name or a prompt.
@@ -276,141 +269,8 @@ def view(
     return view_file(file, start, stack.stack)
 
 
-@app.command()
-@spread
-def ablate(
-    model: ModelChoice,
-    task: Annotated[
-        str,
-        Option(
-            metavar="FILE",
-            help='Questions, one a line: {"prompt": …, "answer": …}, with a "foil" if you like, or'
-            ' {"text": …, "label": …} for a model that classifies.',
-            show_default=False,
-        ),
-    ],
-    heads: Annotated[
-        list[str] | None,
-        Option(
-            "--ablate",
-            metavar="LIST",
-            help="Switch these heads off together, 5.1,6.2; repeatable. Each head alone without"
-            " it.",
-            show_default=False,
-        ),
-    ] = None,
-    ablate_with: Annotated[
-        Literal["zero", "mean"],
-        Option(help="What they give instead: zero, or their mean over the positions."),
-    ] = "zero",
-    output: Annotated[
-        str | None,
-        Option(
-            "--output",
-            "-o",
-            metavar="FILE",
-            help="A .csv of every head; an interrupted task goes on from FILE.part.",
-            show_default=False,
-        ),
-    ] = None,
-    top: Annotated[int, Option(min=0, help="How many heads the table lists.")] = 10,
-    force: Annotated[
-        bool, Option("--force", "-f", help="Replace an existing file, and begin anew.")
-    ] = False,
-) -> int:
-    """Find which heads a task needs: run it whole and with each head switched off.
-
-    An answer is right where its logit is above the foil's, at the first token in which they differ,
-    or above all others without a foil. logprob is the sum over the answer's tokens; a masked model
-    answers in the prompt's masked places.
-
-    .csv has the columns layer, head, accuracy, logprob, logit_difference, n; the whole model comes
-    first, with layer and head empty.
-    """
-    from attntui.cli.ablate import Order
-    from attntui.cli.ablate import ablate as run_task
-
-    sets = tuple(heads or ())
-    return run_task(Order(model.options(), task, sets, ablate_with, output, force, top))
-
-
-@app.command()
-@spread
-def scan(
-    model: ModelChoice,
-    file: Annotated[
-        str,
-        Argument(
-            metavar="FILE",
-            help="Prompts, one a line, or a treebank; - is standard input.",
-            show_default=False,
-        ),
-    ],
-    stack: StackChoice,
-    conllu: Annotated[
-        bool, Option("--conllu", help="FILE is a treebank in the CoNLL-U format.")
-    ] = False,
-    subtypes: Annotated[
-        bool,
-        Option("--subtypes", help="Treebank: nmod:poss and its like apart, not as nmod."),
-    ] = False,
-    special_tokens: SpecialTokens = "auto",
-    truncate: Truncate = None,
-    output: Annotated[
-        str | None,
-        Option(
-            "--csv",
-            "--output",
-            "-o",
-            metavar="FILE",
-            help="A .csv of every head; an interrupted scan goes on from FILE.part.",
-            show_default=False,
-        ),
-    ] = None,
-    top: Annotated[
-        int | None,
-        Option(
-            min=0,
-            help="How many the table lists: heads of each statistic (3), or relations (20).",
-            show_default=False,
-        ),
-    ] = None,
-    force: Annotated[
-        bool, Option("--force", "-f", help="Replace an existing file, and begin anew.")
-    ] = False,
-) -> int:
-    """Measure every head over many texts.
-
-    Of prompts: every statistic of every head, as mean and standard deviation over the prompts in
-    which it is defined; n says how many. .csv has the columns layer, head, statistic, mean, std, n.
-
-    Of a treebank: for each relation between two words, how often the word that a head gives most
-    weight, other than the word itself, is the right one; from the dependent to its head and from
-    the head to its dependent (Clark et al. 2019). Beside it, as baseline, the word at the best
-    fixed distance, up to 10 words away. In a causal model only words before count. Punctuation is
-    in the .csv only, which has the columns relation, direction, layer, head, accuracy,
-    baseline_offset, baseline_accuracy, n.
-
-    A text that the model cannot read, such as one too long for it, is left out and counted.
-    """
-    from attntui.cli.scan import Order, Survey
-    from attntui.cli.scan import scan as read_all
-    from attntui.core.protocol import PromptInput
-
-    survey: Survey
-    if conllu:
-        from attntui.cli.agreement import Agreement
-        from attntui.cli.treebank import read_treebank
-
-        survey = Agreement(read_treebank(file, subtypes))
-    elif subtypes:
-        raise UserError("--subtypes is of a treebank: it needs --conllu.")
-    else:
-        from attntui.cli.spreads import Spreads, read_prompts
-
-        survey = Spreads(read_prompts(file))
-    prompt = PromptInput(text="", special_tokens=special_tokens, truncate=truncate)
-    return read_all(Order(model.options(), prompt, stack.stack, output, force, top), survey)
+for experiment in EXPERIMENTS:
+    app.command()(experiment)
 
 
 @app.command()

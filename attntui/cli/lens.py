@@ -14,13 +14,50 @@ _NUMBER = re.compile(r"#([0-9]{1,9})")
 
 
 @dataclass(frozen=True)
-class LensOrder:
-    """A lens, and its target as the user names it: None is what `GetTarget` takes by itself."""
+class Aim:
+    """A logit as the user names it: None is what `GetTarget` takes by itself."""
 
-    name: LensName
     position: int | None
     token: int | str | None
     foil: int | str | None
+
+
+@dataclass(frozen=True)
+class LensOrder:
+    """A lens, and its target."""
+
+    name: LensName
+    aim: Aim
+
+
+@dataclass(frozen=True)
+class TargetChoice:
+    """Which logit is asked about."""
+
+    target: Annotated[
+        str | None,
+        Option(
+            metavar="POSITION:TOKEN",
+            help="The logit asked about, 12:' went' or 12:#318; without the token, the likeliest"
+            " there; without the position, the masked place or the last.",
+            show_default=False,
+        ),
+    ] = None
+    foil: Annotated[
+        str | None,
+        Option(metavar="TOKEN", help="Take this token's logit from it.", show_default=False),
+    ] = None
+
+    def order(self) -> Aim:
+        """
+        Raises:
+            UserError: the target is none.
+        """
+        match = _TARGET.fullmatch(self.target or "")
+        if match is None or self.target == "":
+            raise UserError(f"--target {self.target!r} is no target such as 12:' went' or 12:#318.")
+        position = None if match[1] is None else int(match[1])
+        return Aim(position, _output(match[2]), _output(self.foil))
 
 
 @dataclass(frozen=True)
@@ -61,11 +98,7 @@ class LensChoice:
                 raise UserError(f"{option} needs --lens gradient or --lens relevance.")
         if self.lens is None:
             return None
-        match = _TARGET.fullmatch(self.target or "")
-        if match is None or self.target == "":
-            raise UserError(f"--target {self.target!r} is no target such as 12:' went' or 12:#318.")
-        position = None if match[1] is None else int(match[1])
-        return LensOrder(self.lens, position, _output(match[2]), _output(self.foil))
+        return LensOrder(self.lens, TargetChoice(self.target, self.foil).order())
 
 
 def _output(text: str | None) -> int | str | None:

@@ -166,6 +166,15 @@ class StartChoice:
         Literal["auto", "shade"], Option(help="shade: grey levels as characters, no colours.")
     ] = "auto"
     theme: Annotated[Literal["auto", "dark", "light"], Option(help="Colours.")] = "auto"
+    map: Annotated[
+        list[str] | None,
+        Option(
+            metavar="FILE.csv",
+            help="Let the head map show what scan or ablate wrote of this model's heads (o);"
+            " repeatable.",
+            show_default=False,
+        ),
+    ] = None
 
 
 def spread(command: Callable[..., int]) -> Callable[..., int]:

@@ -1,9 +1,7 @@
 """`attntui scan`: every head over many texts, one after another, of which only sums are kept."""
 
 import asyncio
-import csv
 import hashlib
-import io
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,6 +13,7 @@ from msgspec.structs import replace
 
 from attntui.cli.kept import Kept
 from attntui.cli.progress import ProgressLine
+from attntui.cli.table import csv_text
 from attntui.client.engine import Engine
 from attntui.client.errors import EngineFault, EngineGone
 from attntui.client.questions import load, trace
@@ -132,7 +131,7 @@ async def _scan(order: Order, survey: Survey, count: Count, line: ProgressLine) 
                 await _read(engine, prompt, survey, count, line, kept)
             if count.left_out < count.done:
                 with whole_file(order.output, order.force) as stream:
-                    stream.write(_csv(survey).encode())
+                    stream.write(csv_text(survey.columns, survey.rows()).encode())
             kept.remove()
     except (EngineGone, EngineFault) as error:
         error.add_note("The engine's log:\n" + "\n".join(engine.log))
@@ -195,11 +194,3 @@ def _work(order: Order, survey: Survey, model: ModelInfo, stack: StackInfo) -> d
         "survey": survey.columns,
         "texts": hashlib.sha256(survey.content.encode()).hexdigest(),
     }
-
-
-def _csv(survey: Survey) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(survey.columns)
-    writer.writerows(survey.rows())
-    return text.getvalue()

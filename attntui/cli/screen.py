@@ -7,8 +7,9 @@ from typing import Any
 
 from attntui.cli.config import read_config
 from attntui.cli.options import ModelChoice, PromptChoice, StartChoice
-from attntui.cli.prompts import STDIN
+from attntui.cli.prompts import STDIN, read_file
 from attntui.core.errors import UserError
+from attntui.core.head_tables import tables_of
 from attntui.core.protocol import Stack
 from attntui.ui.terminal import has_terminal
 
@@ -69,9 +70,20 @@ def view_file(file: str, choice: StartChoice, attention: Stack | None) -> int:
 
 
 def _start(choice: StartChoice) -> dict[str, Any]:
-    """The fields of `Start` that all ways to the screen share."""
+    """The fields of `Start` that all ways to the screen share.
+
+    Raises:
+        UserError: a file of numbers of heads, or the config file, is not understood.
+    """
     fields = asdict(choice)
-    return {"mouse": not fields.pop("no_mouse"), "keys": _own_keys(), **fields}
+    files = fields.pop("map") or ()
+    tables = tuple(table for file in files for table in tables_of(read_file(file, "The map"), file))
+    return {
+        "mouse": not fields.pop("no_mouse"),
+        "keys": _own_keys(),
+        "tables": tables,
+        **fields,
+    }
 
 
 def _own_keys() -> dict[str, str]:

@@ -15,6 +15,7 @@ from attntui.core.protocol import (
     GetLogits,
     GetMaps,
     GetPredictions,
+    GetReach,
     GetScores,
     GetShares,
     GetShifts,
@@ -37,6 +38,7 @@ from attntui.engine.comparison import compared
 from attntui.engine.direct import attribution
 from attntui.engine.logit_lens import logit_lens
 from attntui.engine.model import LoadedModel, Work
+from attntui.engine.reach import reach
 from attntui.engine.reading import Reader
 from attntui.engine.run import Run
 from attntui.engine.scores import take_apart
@@ -89,6 +91,8 @@ def answer(
             return Arrays(run.number, ("effects", "value")), arrays
         case GetStatistics():
             return _statistics(loaded, run, request, work)
+        case GetReach():
+            return Arrays(run.number, ("distance", "beyond", "tokens")), reach(run, request, *watch)
         case GetStrongest():
             return Arrays(run.number, ("strongest",)), [strongest(run, request, work.check_cancel)]
         case GetScores(stack=stack, layer=layer):

@@ -19,6 +19,7 @@ from attntui.engine.again import EAGER, Again, Hearing, logit
 from attntui.engine.capture import Changes
 from attntui.engine.forward import CheckCancel, Report, never, outermost_lists, silent
 from attntui.engine.layers import RecordedLayer
+from attntui.engine.model import has_decoder
 from attntui.engine.projections import head_weights, projection
 from attntui.engine.stream import Affine, Passed, close, frozen, watching
 from attntui.engine.views import Views
@@ -52,6 +53,8 @@ def attribution(
         UserError: there is no such target, or the model's logit is no such sum.
     """
     again.check(target)
+    if has_decoder(again.loaded.model):
+        raise _refusal("a decoder reads an encoder's output, too")
     tower = views.tower("self")
     if not all(isinstance(layer, RecordedLayer) for layer in tower.present):
         raise UserError(EAGER)

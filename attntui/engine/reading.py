@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from attntui.core.errors import UserError
-from attntui.core.protocol import Gradient, View
+from attntui.core.protocol import Signed, View
 from attntui.engine.axis import Axis
 from attntui.engine.forward import CheckCancel, Report, never, silent
 from attntui.engine.layers import Layer, tile_rows
@@ -96,7 +96,7 @@ class Reader:
         Raises:
             UserError: the view does not exist, or its rows cannot be scaled.
         """
-        if self.scale and isinstance(view, Gradient):
+        if self.scale and isinstance(view, Signed):
             raise UserError("these numbers have signs, so rows cannot be scaled to 1: hide only.")
 
         def read(reader: Reader, start: int, stop: int) -> Rows:

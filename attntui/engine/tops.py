@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from attntui.core.errors import UserError
-from attntui.core.protocol import GetTop, Gradient, Top, TopEntry
+from attntui.core.protocol import GetTop, Signed, Top, TopEntry
 from attntui.core.topk import top
 from attntui.engine.forward import CheckCancel, Report, never, silent
 from attntui.engine.reading import Reader
@@ -31,7 +31,7 @@ def tops(
     if reader.comparison is not None:  # of differences, a sum of others says nothing
         return Top(request.run, entries, 0.0, hidden=hidden)
     rest = float(weights.double().nansum()) - listed
-    rest = rest if isinstance(request.view, Gradient) else max(0.0, rest)
+    rest = rest if isinstance(request.view, Signed) else max(0.0, rest)
     return Top(request.run, entries, rest, sink, hidden, max(0.0, elsewhere))
 
 

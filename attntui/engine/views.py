@@ -11,6 +11,7 @@ from attntui.core.protocol import (
     Flow,
     Gradient,
     Head,
+    LessWeights,
     Mean,
     Norm,
     Relevance,
@@ -89,6 +90,10 @@ class Views:
                 check_cancel()
                 total += layer.rows(start, stop, head)[0].cpu()
             return total / len(view.heads)
+        if isinstance(view, LessWeights):
+            lens = _shares(self.rows(view.of, start, stop, check_cancel, progress))
+            raw = _shares(self.rows(view.weights, start, stop, check_cancel, progress))
+            return lens - raw.to(lens.device)
         if isinstance(view, Rollout):
             return self._rollout(view, check_cancel, progress)[start:stop]
         if isinstance(view, Relevance):
@@ -191,6 +196,11 @@ class Views:
         self._kept[key] = rows
         while len(self._kept) > 1 and sum(kept.nbytes for kept in self._kept.values()) > KEPT_BYTES:
             self._kept.popitem(last=False)
+
+
+def _shares(rows: Tensor) -> Tensor:
+    """Each row over the sum of its magnitudes; a row of nothing stays 0."""
+    return rows / rows.abs().sum(-1, keepdim=True).clamp_min(torch.finfo(rows.dtype).tiny)
 
 
 def _head_mean(layer: Layer, start: int, stop: int) -> Tensor:

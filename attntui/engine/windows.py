@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from attntui.core.errors import UserError
-from attntui.core.protocol import GetMaps, GetWindow, Gradient
+from attntui.core.protocol import GetMaps, GetWindow, Signed
 from attntui.engine.forward import CheckCancel, Report, never, silent
 from attntui.engine.layers import Layer
 from attntui.engine.pooling import pool
@@ -112,7 +112,7 @@ def _pooled(
     blank_keys: Tensor | None,
 ) -> Tensor:
     """Weights of a tile in the cells that a request wants, on the CPU."""
-    of_signs = isinstance(request, GetWindow) and isinstance(request.view, Gradient)
+    of_signs = isinstance(request, GetWindow) and isinstance(request.view, Signed)
     steps, signed = (request.row_step, request.key_step), of_signs or reader.comparison is not None
     return pool(weights, *steps, request.pooling, blank_rows, blank_keys, signed=signed).cpu()
 

@@ -18,8 +18,8 @@ STRIPE = 2
 """Cells that a curve of several inks goes on in one of them."""
 NO_INK = -1
 
-_BLANK = 0x2800
-_BITS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
+BLANK = 0x2800
+BITS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 """The bit of each dot of a cell, by row and column: Unicode's order, which goes back to paper."""
 
 
@@ -68,9 +68,9 @@ def draw(curves: Sequence[Curve], columns: int, rows: int) -> Drawing:
     inks[cells] = _inks(ordered, x // ACROSS, of)
     shown = strength == strongest[cells]
     bits = np.zeros(rows * columns, dtype=np.uint32)
-    lit = np.array(_BITS, dtype=np.uint32)[y[shown] % DOWN, x[shown] % ACROSS]
+    lit = np.array(BITS, dtype=np.uint32)[y[shown] % DOWN, x[shown] % ACROSS]
     np.bitwise_or.at(bits, cells[shown], lit)
-    text = np.where(bits, bits + _BLANK, ord(" ")).astype("<u4").reshape(rows, columns)
+    text = np.where(bits, bits + BLANK, ord(" ")).astype("<u4").reshape(rows, columns)
     return Drawing(
         tuple(row.tobytes().decode("utf-32-le") for row in text),
         tuple(map(tuple, inks.reshape(rows, columns).tolist())),

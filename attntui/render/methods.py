@@ -37,6 +37,14 @@ FLOW = (
     " for every pair of tokens: for short prompts only.",
     "Abnar & Zuidema 2020, arXiv 2005.00928, section 3",
 )
+LESS_WEIGHTS = (
+    "Less the weights",
+    "D[i, j] = L[i, j] / Σ_j |L[i, j]| - A[i, j] / Σ_j A[i, j]\nL is what the lens shows, A the "
+    "weights that it is of: the head's; of several heads their mean; for rollout, relevance and "
+    "flow, which go through all layers, the mean over all of their heads. As shares of their row "
+    "the two can be compared, whatever L is measured in.",
+    "a comparison of ours",
+)
 DIRECT = (
     "Direct logit attribution",
     "A head's part of y = W_U[token] · gain · (o W_O) / scale, less the mean first where the last "

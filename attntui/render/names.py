@@ -1,5 +1,9 @@
 """Views and readings in words."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from attntui.core.edit_names import cut_name, head_name
 from attntui.core.protocol import (
     Between,
@@ -8,6 +12,7 @@ from attntui.core.protocol import (
     Flow,
     Gradient,
     Head,
+    LessWeights,
     Mean,
     Norm,
     Reading,
@@ -17,6 +22,9 @@ from attntui.core.protocol import (
     Target,
     View,
 )
+
+if TYPE_CHECKING:
+    import numpy as np
 
 STACKS: dict[Stack, str] = {
     "self": "",
@@ -56,6 +64,8 @@ def _name(view: View, aim: str) -> str:
         return f"Relevance · {aim or target_name(view.target)}"
     if isinstance(view, Flow):
         return f"Flow · residual {view.residual:g}"
+    if isinstance(view, LessWeights):
+        return f"{_name(view.of, aim)} · less the weights, both as shares of their row"
     return " · ".join(["Rollout", f"residual {view.residual:g}", *_options(view)])
 
 
@@ -96,6 +106,8 @@ def _short(view: View) -> str:
         return f"Relevance to {view.target.position}"
     if isinstance(view, Flow):
         return f"Flow {view.residual:g}"
+    if isinstance(view, LessWeights):
+        return f"{_short(view.of)} less weights, shares of rows"
     return ", ".join([f"Rollout {view.residual:g}", *_options(view)])
 
 
@@ -135,3 +147,25 @@ def pair_name(between: Between) -> str:
 def hidden_name(share: float | None) -> str:
     """The share of a matrix's weight that a reading hides, for the end of its title."""
     return "" if share is None else f" · {100 * share:.0f} % hidden"
+
+
+def depth_names(count: int) -> list[str]:
+    """The depths of a logit lens: before the first layer, then after each."""
+    return ["embedding", *(f"layer {layer}" for layer in range(count - 1))]
+
+
+def direct_parts(heads: np.ndarray, rest: np.ndarray) -> list[tuple[str, float]]:
+    """The large parts of a logit that is taken apart: their names and what they add.
+
+    `heads` (layers, heads) and `rest` (layers + 2) as the engine gives them; the parts add up to
+    the logit. The embedding is what came into the first layer, the rest of layers their other
+    sublayers and biases.
+    """
+    import numpy as np
+
+    return [
+        ("all heads", float(np.nansum(heads.astype(np.float64)))),
+        ("embedding", float(rest[0])),
+        ("rest of layers", float(rest[1:-1].sum(dtype=np.float64))),
+        ("last biases", float(rest[-1])),
+    ]

@@ -6,6 +6,7 @@ from attntui.core.protocol import (
     GetWindow,
     Head,
     Lens,
+    LessWeights,
     Mean,
     Predictions,
     Rollout,
@@ -116,6 +117,8 @@ def whose(view: View) -> Part:
         return name, f"{view.layer}.{view.head}"
     if isinstance(view, Rollout):
         return name, "rollout"
+    if isinstance(view, LessWeights):
+        return name, "difference"
     if isinstance(view, Lens):
         return name, name.split()[0].lower()
     if isinstance(view, Mean) and view.layer is not None:

@@ -4,7 +4,7 @@ Imported when the first file is written: it needs numpy, and the first paint doe
 """
 
 from attntui.core.errors import UserError
-from attntui.core.protocol import Edits, Lens, PromptInput
+from attntui.core.protocol import Edits, Lens, LessWeights, PromptInput
 from attntui.export.file import Looks, fill, kind_of
 from attntui.export.matrices import Numbers, Wanted, numbers_of, sections
 from attntui.export.source import Source
@@ -37,7 +37,7 @@ def _source(look: Look, session: Session) -> Source:
 
 def _numbers(look: Look) -> Numbers:
     assert look.model is not None and look.run is not None
-    if isinstance(look.view, Lens):
+    if isinstance(look.view, Lens | LessWeights):
         raise UserError("What a lens shows is written from the shell: attntui export --lens.")
     if look.page not in {"layer", "model"}:
         return numbers_of(look.model, look.run, look.view, look.own_reading)

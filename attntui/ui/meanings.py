@@ -1,6 +1,10 @@
 """What each number on the screen is: its formula and its source."""
 
+from dataclasses import replace
+
+from attntui.core.protocol import LessWeights
 from attntui.core.scale import DESCRIPTIONS
+from attntui.render.methods import LESS_WEIGHTS
 from attntui.render.methods import METHODS as LENSES
 from attntui.ui.measures import measure_of
 from attntui.ui.state import Look
@@ -86,6 +90,15 @@ WORDS = (
     "Rows still sum to 1. Words are told from where tokens stand in the text.",
     "Clark et al. 2019, What does BERT look at?, section 4.1",
 )
+DISTANCE = (
+    "How far heads look",
+    "distance = Σ_ij A[i, j] · |i - j| / Σ_ij A[i, j], in tokens\n"
+    "beyond k = Σ of A[i, j] with |i - j| > k, over Σ_ij A[i, j]\n"
+    "A line is the mean over a layer's heads. In a longer prompt each stretch of text between "
+    "special tokens is said 2, 4 or 8 times, as far as the model reads so many tokens: weight on "
+    "an earlier copy is then further away.",
+    "Vig & Belinkov 2019, Analyzing the structure of attention; the share is a count of ours",
+)
 HIDDEN = (
     "Hidden keys",
     "Special tokens, and sinks: keys to which all heads of all layers together give more than 0.3 "
@@ -125,6 +138,8 @@ def meanings(look: Look) -> list[Meaning]:
             ),
             source.format(discard=discard),
         )
+    if isinstance(look.view, LessWeights):
+        return [LESS_WEIGHTS, *meanings(replace(look, beside="lens"))]
     method = LENSES.get(type(look.view))
     if method is not None:
         grid = method
@@ -132,6 +147,8 @@ def meanings(look: Look) -> list[Meaning]:
     measure = measure_of(look)
     heads = (f"Head map: {measure.name}", measure.formula, measure.source)
     rest = [*readings(look), heads, scale, TRUST]
+    if look.page == "distance":
+        return [DISTANCE, heads, TRUST]
     if look.page in {"layer", "model"}:
         return [HEAD, MAPS, *rest]
     first = {"neuron": [SCORE], "text": [TEXT], "lines": [LINES]}.get(look.page, [])

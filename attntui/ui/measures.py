@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass, replace
 
+from attntui.core.head_tables import HeadTable
+from attntui.render.methods import DIRECT
 from attntui.render.names import pair_name
 from attntui.ui.state import Look, MapKind
 
@@ -22,9 +24,15 @@ class Measure:
     source: str
     unit: str = ""
     lack: str = ""
+    largest: float | None = None
+    """The value of the strongest shade, where the measure itself tells."""
+    has_sign: bool = False
+    """Whether values go both ways from 0; the largest has the strongest shade then."""
 
     def bound(self, keys: int) -> float:
         """The largest value there can be with so many keys, at least 1."""
+        if self.largest is not None:
+            return self.largest
         if self.name == "changed":
             return 1.0
         if self.unit == "bits":
@@ -33,7 +41,8 @@ class Measure:
 
     def shown(self, value: float) -> str:
         """A value in figures: `0.831`, `2.41 bits`."""
-        return f"{value:.2f} {self.unit}" if self.unit else f"{value:.3f}"
+        sign = "+" if self.has_sign else ""
+        return f"{value:{sign}.2f} {self.unit}" if self.unit else f"{value:{sign}.3f}"
 
 
 MEASURES: dict[MapKind, Measure] = {
@@ -45,7 +54,9 @@ MEASURES: dict[MapKind, Measure] = {
         "the mean loss of the prompt; exact, one run a head. An estimate is -dm/dg from one\n"
         "backward pass, where g scales the head's output from off (0) to its own (1)",
         "Michel et al. 2019, Are sixteen heads really better than one?",
+        has_sign=True,
     ),
+    "direct": Measure("adds to logit", "adds to that logit directly", *DIRECT[1:], has_sign=True),
     "shift": Measure(
         "changed",
         "attends otherwise than in the run before",
@@ -149,7 +160,7 @@ MEASURES: dict[MapKind, Measure] = {
 }
 """In the order in which they are offered."""
 
-UNMEASURED: tuple[MapKind, ...] = ("cell", "pair", "effect", "shift")
+UNMEASURED: tuple[MapKind, ...] = ("cell", "pair", "effect", "shift", "direct")
 """What is no statistic: of the cursor's cell, of the sentences that are chosen, of other runs."""
 OF_WEIGHTS: tuple[MapKind, ...] = ("cell", "pair")
 """What is of weights, and so has a difference where two runs are compared."""
@@ -172,12 +183,24 @@ def offered(look: Look) -> tuple[MapKind, ...]:
         *(["pair"] if look.between == "all" else []),
         *(["shift"] if look.before is None else []),
         *(["effect"] if look.target is None else []),
+        *(["direct"] if look.aim is None else []),
     }
-    return tuple(kind for kind in MEASURES if kind not in missing)
+    return (*(kind for kind in MEASURES if kind not in missing), *look.tables)
 
 
 def measure_of(look: Look) -> Measure:
     """The chosen measure, under the name that it has here."""
+    if isinstance(look.map, HeadTable):
+        table = look.map
+        return Measure(
+            table.name,
+            table.says,
+            table.says,
+            table.source,
+            table.unit,
+            largest=table.largest,
+            has_sign=table.has_sign,
+        )
     found = MEASURES[look.map]
     if look.map == "pair":
         return replace(found, name=pair_name(look.between))
@@ -190,7 +213,12 @@ def measure_of(look: Look) -> Measure:
 
 def is_on_random(look: Look) -> bool:
     """Whether the head map shows what was measured on random tokens, not on the prompt."""
-    return look.map not in UNMEASURED and look.basis == "calibration"
+    return is_statistic(look) and look.basis == "calibration"
+
+
+def is_statistic(look: Look) -> bool:
+    """Whether the head map shows what the engine measures of every head's pattern."""
+    return look.map not in UNMEASURED and not isinstance(look.map, HeadTable)
 
 
 def why_blank(look: Look) -> str:
@@ -198,7 +226,9 @@ def why_blank(look: Look) -> str:
     stack = look.stack_info
     if look.map == "cell":
         return "this cell is not in the file" if look.is_given else "this cell is hidden"
-    if look.map == "effect":
+    if isinstance(look.map, HeadTable):
+        return f"nothing in {look.map.file}"
+    if look.map in {"effect", "direct"}:
         return "not measured yet"
     if look.map in ONE_TEXT and stack is not None and stack.queries != stack.keys:
         return "queries and keys are two texts here"

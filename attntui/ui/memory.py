@@ -15,6 +15,7 @@ from typing import TypeVar
 import msgspec
 from platformdirs import user_state_path
 
+from attntui.core.head_tables import HeadTable
 from attntui.core.protocol import ModelOptions, PromptInput
 from attntui.ui.state import Look
 
@@ -90,6 +91,10 @@ class Memory:
             shown="after",
             target=None,
             method="weights",
+            beside="lens",
+            aim=None,
+            map="cell" if isinstance(place.look.map, HeadTable) else place.look.map,
+            tables=(),
         )
         data = msgspec.json.encode(msgspec.structs.replace(place, look=look))
         if self._write(self._name, data) is None:

@@ -10,17 +10,18 @@ from textual.screen import Screen
 from attntui.client.engine import EngineFault, EngineGone, Superseded
 from attntui.core.errors import UserError
 from attntui.core.protocol import (
+    GetAttribution,
     GetEffects,
     GetShares,
     GetShifts,
     GetStatistics,
     GetTop,
     GetWindow,
-    Gradient,
     Lens,
     Predictions,
     Reply,
     Request,
+    Signed,
     Statistics,
     Top,
 )
@@ -93,6 +94,11 @@ class Painter:
                     exit_on_error=False,
                 )
         self._list("predictions").display = (None, "predictions") in requests
+
+    def stop(self, page: PageName, name: str) -> None:
+        """Give up what a page asked for; it may ask again."""
+        self._asked.pop((page, name), None)
+        self._screen.workers.cancel_group(self._screen, f"{page}.{name}")
 
     async def measure(self, look: Look) -> None:
         """Ask for the statistics of all heads and paint them, however long it takes."""
@@ -176,6 +182,15 @@ class Painter:
             heads.show_shift(arrays[0])
         self._show_values()
 
+    def _paint_direct(
+        self, request: GetAttribution, reply: Reply, arrays: list[np.ndarray]
+    ) -> None:
+        if request.target == self._look.aim:
+            for heads in self._screen.query(HeadValues):
+                heads.show_direct(arrays[0])
+            self._screen.query_one(PatternPane).show_parts(*arrays)
+            self._show_values()
+
     def _paint_effects(self, request: GetEffects, reply: Reply, arrays: list[np.ndarray]) -> None:
         self._sweep.put(request, arrays[0])
         self.show_effects()
@@ -223,6 +238,6 @@ class Painter:
 
 
 def _entries(request: GetTop, reply: Reply, units: Sequence[Unit]) -> tuple[tuple[Entry, ...], str]:
-    is_signed = bool(request.reading.against) or isinstance(request.view, Gradient)
-    is_share = not isinstance(request.view, Lens)
+    is_signed = bool(request.reading.against) or isinstance(request.view, Signed)
+    is_share = not isinstance(request.view, Lens | Signed)
     return top_entries(cast(Top, reply), units, is_difference=is_signed, is_share=is_share)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
+from attntui.core.head_tables import HeadTable
 from attntui.core.pairs import sentence_boundary
 from attntui.core.protocol import (
     Basis,
@@ -14,6 +15,7 @@ from attntui.core.protocol import (
     Gradient,
     Head,
     HeadFusion,
+    LessWeights,
     Mean,
     Measure,
     ModelInfo,
@@ -37,16 +39,22 @@ from attntui.core.scale import Scale
 if TYPE_CHECKING:
     from attntui.ui.memory import Past
 
-PageName = Literal["grid", "lines", "text", "layer", "model", "neuron"]
+PageName = Literal["grid", "lines", "text", "layer", "model", "neuron", "distance"]
 PAGES: tuple[PageName, ...] = get_args(PageName)
 """The ways to look, in the order of their number keys."""
 
 Lens = Literal["head", "mean", "chosen", "all", "rollout"]
-MapKind = Literal["cell", "pair", "effect", "shift"] | Statistic
+MapKind = Literal["cell", "pair", "effect", "shift", "direct"] | Statistic | HeadTable
+"""What colours the head map; a table is one that was read from a file."""
 Axis = Literal["queries", "keys"]
 Shown = Literal["after", "before", "difference"]
 """Of two runs: the new one, the one it is compared with, or the new one less that."""
 SHOWN: tuple[Shown, ...] = get_args(Shown)
+Beside = Literal["lens", "weights", "difference"]
+"""Of a lens and the weights that it is of: the one, the other, or the one less the other."""
+BESIDE: tuple[Beside, ...] = get_args(Beside)
+Lensed = Norm | Gradient | Relevance | Flow | Rollout
+"""What can be seen beside the weights that it is of."""
 Method = Literal["weights", "norm", "gradient", "relevance", "flow"]
 """What a matrix holds: the weights, or what a lens makes of them."""
 METHODS: tuple[Method, ...] = get_args(Method)
@@ -79,6 +87,8 @@ class Start:
     """The user's own keys, by the name of what they do."""
     file: str | None = None
     """A file of attention, opened in place of a model."""
+    tables: tuple[HeadTable, ...] = ()
+    """What files say of heads, to colour the head map by."""
     look: "Look | None" = None
     """Where the last session left, to be resumed."""
     draft: "Past | None" = None
@@ -114,6 +124,8 @@ class Look:
     chosen: tuple[tuple[int, int], ...] = ()
     """Heads chosen to be seen together, as (layer, head)."""
     map: MapKind = "cell"
+    tables: tuple[HeadTable, ...] = ()
+    """What files say of this model's heads, for the head map."""
     basis: Basis = "prompt"
     scale: Scale = "linear"
     threshold: float = 0.0
@@ -133,14 +145,18 @@ class Look:
     after: RunInfo | None = None
     shown: Shown = "after"
     method: Method = "weights"
+    beside: Beside = "lens"
+    """Whether a lens is shown, or beside it the weights, or their difference."""
     aim: Target | None = None
-    """The logit that gradient and relevance are of."""
+    """The logit that gradient, relevance and the direct parts of heads are of."""
     aim_text: str = ""
     """The same in words, made safe."""
     target: Measure | None = None
     """What the head map's effects are effects on."""
     estimates: bool = False
     """Effects estimated from one backward pass, not exact ones."""
+    beyond: int = 8
+    """Tokens that the distance page counts weights beyond."""
     ordered: bool = False
     """Small maps in the order of the head map's values, largest first, not by layer and head."""
 
@@ -222,6 +238,20 @@ class Look:
     @property
     def view(self) -> View:
         """The matrix looked at, as the engine names it."""
+        view = self._own_view
+        if self.beside == "lens" or not self.has_lens or not isinstance(view, Lensed):
+            return view
+        less = LessWeights(view)
+        return less if self.beside == "difference" else less.weights
+
+    @property
+    def has_lens(self) -> bool:
+        """Whether a lens or rollout is looked at where it can be seen beside the weights."""
+        return self.page in LENS_PAGES and (self.method != "weights" or self.lens == "rollout")
+
+    @property
+    def _own_view(self) -> View:
+        """The matrix looked at, whatever it is seen beside."""
         if self.method != "weights" and self.page in LENS_PAGES:
             return self._lens_view
         if self.lens == "head":
@@ -254,7 +284,7 @@ class Look:
     @property
     def shows_head(self) -> bool:
         """Whether the head at the cursor is in sight by itself: looked at, or one of small maps."""
-        return self.lens == "head" or self.page in {"layer", "model", "neuron"}
+        return self.lens == "head" or self.page in {"layer", "model", "neuron", "distance"}
 
     def compare(self, before: RunInfo | None, after: RunInfo | None) -> "Look":
         """Two runs side by side, or (None) the present one alone."""
@@ -310,7 +340,14 @@ class Look:
         is_lost = (self.map == "shift" and self.before is None) or (
             self.map == "effect" and self.target is None
         )
+        is_lost = is_lost or (self.map == "direct" and not self._has_aim)
         return "cell" if is_lost else self.map
+
+    @property
+    def _has_aim(self) -> bool:
+        """Whether there is a place for the aim in this text."""
+        last = self.run.sides[-1] if self.run is not None else None
+        return self.aim is not None and (last is None or self.aim.position < len(last.tokens))
 
     def move_layer(self, step: int) -> "Look":
         """The next layer that has attention, staying where there is none."""

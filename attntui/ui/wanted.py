@@ -3,6 +3,7 @@
 from typing import Literal
 
 from attntui.core.protocol import (
+    GetAttribution,
     GetCellMap,
     GetPredictions,
     GetShares,
@@ -12,11 +13,19 @@ from attntui.core.protocol import (
     GetWindow,
     Request,
 )
-from attntui.ui.measures import UNMEASURED
+from attntui.ui.measures import is_statistic
 from attntui.ui.state import Look
 
 Slot = Literal[
-    "cell", "cell-map", "shares", "shift", "statistics", "attends", "attended", "predictions"
+    "cell",
+    "cell-map",
+    "shares",
+    "shift",
+    "direct",
+    "statistics",
+    "attends",
+    "attended",
+    "predictions",
 ]
 
 TOP_COUNT = 32
@@ -42,7 +51,9 @@ def wanted(look: Look) -> dict[Slot, Request]:
         requests["shares"] = GetShares(run, look.stack, reading)
     if look.map == "shift" and look.before is not None and look.after is not None:
         requests["shift"] = GetShifts(look.after.run, look.stack, look.before.run)
-    if look.map not in UNMEASURED or weights(look) <= EAGER_WEIGHTS:
+    if look.map == "direct" and look.aim is not None:
+        requests["direct"] = GetAttribution(run, look.aim)
+    if is_statistic(look) or weights(look) <= EAGER_WEIGHTS:
         requests["statistics"] = GetStatistics(run, look.stack, look.basis)
     if predicts(look):
         at = look.token("queries")

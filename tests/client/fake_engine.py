@@ -27,6 +27,7 @@ from attntui.core.protocol import (
     GetCellMap,
     GetMaps,
     GetPredictions,
+    GetReach,
     GetScores,
     GetStatistics,
     GetTop,
@@ -196,6 +197,14 @@ def answer(call: Call) -> None:
     elif isinstance(request, GetStatistics):
         values = np.full((len(STATISTICS), *SHAPE), 0.5, np.float32)
         send(call.id, Statistics(request.run, (1,) * len(STATISTICS)), values)
+    elif isinstance(request, GetReach):
+        if request.times > 1 and not wait(call.id, 60):
+            send(call.id, Failed("cancelled", "Cancelled."))
+            return
+        names = ("distance", "beyond", "tokens")
+        beyond = np.full((len(request.beyond), *SHAPE), 0.5, np.float32)
+        arrays = np.ones(SHAPE, np.float32), beyond, np.array([tokens])
+        send(call.id, Arrays(request.run, names), *arrays)
     elif isinstance(request, GetScores):
         send(call.id, Failed("user", "only the weights are known here."))
     elif isinstance(request, GetTop):

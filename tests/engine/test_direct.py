@@ -114,7 +114,7 @@ def test_a_head_that_is_off_adds_nothing(work: Any) -> None:
     ("name", "sentence"),
     [
         ("bert", "here no norm leads from the last layer to the head"),
-        ("t5", "no self attention here"),
+        ("t5", "here a decoder reads an encoder's output, too"),
         ("bloom", "its own eager code"),
         ("qwen3_next", "output projection was not found"),
     ],

@@ -130,7 +130,34 @@ class Flow(Struct, frozen=True, tag="flow"):
 
 Lens = Norm | Gradient | Relevance | Flow
 """Matrices that are no weights; those of `Gradient` may be below 0."""
-View = Head | Mean | Chosen | Rollout | Norm | Gradient | Relevance | Flow
+
+
+class LessWeights(Struct, frozen=True, tag="less-weights"):
+    """What a lens shows less the weights that it is of, both as shares of their rows:
+    L[i, j] / Σ_j |L[i, j]| - A[i, j] / Σ_j A[i, j]; a row of nothing stays 0.
+    """
+
+    of: Norm | Gradient | Relevance | Flow | Rollout
+
+    @property
+    def stack(self) -> Stack:
+        return self.of.stack
+
+    @property
+    def weights(self) -> Head | Mean:
+        """A: the head's; of several heads their mean; of what goes through all layers, the mean
+        over all heads of all layers."""
+        lens = self.of
+        if not isinstance(lens, Norm | Gradient):
+            return Mean(lens.stack)
+        if lens.head is None:
+            return Mean(lens.stack, lens.layer)
+        return Head(lens.stack, lens.layer, lens.head)
+
+
+Signed = Gradient | LessWeights
+"""Matrices whose numbers go both ways from 0."""
+View = Head | Mean | Chosen | Rollout | Norm | Gradient | Relevance | Flow | LessWeights
 
 Sinks = Literal["show", "hide", "renormalise"]
 Between = Literal["all", "A-A", "A-B", "B-A", "B-B"]

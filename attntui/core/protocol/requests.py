@@ -149,6 +149,21 @@ class GetStatistics(Struct, frozen=True, tag="statistics"):
     basis: Basis = "prompt"
 
 
+class GetReach(Struct, frozen=True, tag="reach"):
+    """How far each head looks, on tokens as they are.
+
+    `Arrays`: `distance` (layers, heads) float32, Σ w |i - j| / Σ w in tokens; `beyond` (of each
+    number k in the request, layers, heads), the share of the weight at |i - j| > k; NaN where there
+    is no head; `tokens` (1), how many were read. With `times` above 1 each stretch of the prompt's
+    text between special tokens is said so many times, in a run that is not kept.
+    """
+
+    run: int
+    stack: Stack
+    beyond: tuple[int, ...] = ()
+    times: int = 1
+
+
 class GetStrongest(Struct, frozen=True, tag="strongest"):
     """Which word each word gives most weight; `Arrays`: `strongest` (layers, heads, words) int64.
 
@@ -295,6 +310,7 @@ Request = (
     | GetShifts
     | GetEffects
     | GetStatistics
+    | GetReach
     | GetStrongest
     | GetHidden
     | GetTop

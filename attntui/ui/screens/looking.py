@@ -96,7 +96,10 @@ class Looking(Screen[None]):
     def action_enter(self) -> None:
         look = self.page.enter(self.look)
         if look is None:
-            self.say("Enter opens a head in views 4 and 5, turns the text round in 3, sorts in 6.")
+            self.say(
+                "Enter opens a head in views 4 and 5, turns the text round in 3, sorts in 6,"
+                " goes on to longer prompts in 7."
+            )
         else:
             self.change(look)
 
@@ -287,6 +290,10 @@ class Looking(Screen[None]):
 
     @of_a_run
     def action_threshold(self, step: int) -> None:
+        other = self.page.threshold(self.look, step)
+        if other is not None:
+            self._go(other)
+            return
         if not self.page.leaves_out:
             self.say("Every key and every dimension is drawn here; views 1 to 5 leave out some.")
             return

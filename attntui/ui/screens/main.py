@@ -12,9 +12,12 @@ from textual.containers import Container
 from textual.worker import Worker, WorkerState
 
 from attntui.client.engine import Engine
+from attntui.core.errors import UserError
+from attntui.core.head_tables import HeadTable
 from attntui.core.protocol import (
     STATISTICS,
     Lens,
+    LessWeights,
     ModelInfo,
     ModelOptions,
     PromptInput,
@@ -37,8 +40,8 @@ from attntui.ui.messages import (
 from attntui.ui.painter import Painter
 from attntui.ui.screens.copying import Copying
 from attntui.ui.screens.exporting import Exporting
-from attntui.ui.screens.lensing import Lensing
 from attntui.ui.screens.prompting import Prompting
+from attntui.ui.screens.seeing import Seeing
 from attntui.ui.session import EngineEnded, Session
 from attntui.ui.state import PAGES, Look, Start
 from attntui.ui.widgets.ask_line import AskLine
@@ -53,7 +56,7 @@ from attntui.ui.widgets.ranked_list import RankedList
 from attntui.ui.widgets.too_small import TooSmall
 
 
-class MainScreen(Lensing, Prompting, Copying, Exporting):
+class MainScreen(Seeing, Prompting, Copying, Exporting):
     """Prompt, head map, grid, lists; one look shared by all."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings()]
@@ -151,9 +154,25 @@ class MainScreen(Lensing, Prompting, Copying, Exporting):
             self.note(note)
         first = self.look.model is None and self._start.look is None
         self.look = replace(self.look, model=message.model)
+        self._lay_tables(message.model)
         if first:
             self._place_first(message.model)
         self.change(self.look)
+
+    def _lay_tables(self, model: ModelInfo) -> None:
+        """Tables of heads that fit this model colour the head map, from the first of them on."""
+        tables, shown, why = [], self.look.map, dict[str, None]()
+        for table in self._start.tables:
+            try:
+                table.check(model.stacks)
+                tables.append(table)
+            except UserError as error:
+                why[str(error)] = None
+        for sentence in why:
+            self.note(sentence)
+        if tables != [*self.look.tables]:
+            kept = shown if not isinstance(shown, HeadTable) else "cell"
+            self.look = replace(self.look, tables=tuple(tables), map=tables[0] if tables else kept)
 
     def _place_first(self, model: ModelInfo) -> None:
         """The head asked for on the command line, or the one a bundled model is known for."""
@@ -258,7 +277,9 @@ class MainScreen(Lensing, Prompting, Copying, Exporting):
         self.page.show_values(self.query_one(HeadMap).values)
         self.query_one(PatternPane).show_look(look)
         weight = self.page.weight_at_cursor(look)
-        is_difference = self.page.shows_differences and look.reading.against
+        is_difference = self.page.shows_differences and (
+            look.reading.against or isinstance(look.view, LessWeights)
+        )
         legend = "differences" if is_difference else self.page.legend
         if isinstance(look.view, Lens):
             legend = "lens"
@@ -354,6 +375,8 @@ class MainScreen(Lensing, Prompting, Copying, Exporting):
         if self.session.busy:
             self.workers.cancel_group(self, "session")
             self.say("Cancelled; Enter in the prompt runs it.")
+        elif self.page.give_up():
+            self.painter.stop(self.look.page, "reach")
         elif self.focused is self.page:
             self.say("Nothing is running. q quits.")
         else:

@@ -13,8 +13,11 @@ from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Static
 
-from attntui.core.protocol import STATISTICS, Statistic
+from attntui.core.protocol import STATISTICS, LogitLens, Statistic
 from attntui.core.tokens import sanitise
+from attntui.render.labels import quote
+from attntui.render.methods import LOGIT_LENS
+from attntui.render.names import depth_names
 from attntui.ui.head_patterns import NOT_TOLD, Pattern, Values
 from attntui.ui.keys import PROMPT_KEYS, Key, by_group
 from attntui.ui.measures import MEASURES
@@ -34,7 +37,7 @@ class Window(ModalScreen[None]):
     """A titled page of text that scrolls; Esc, q or Enter closes it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,enter,question_mark,f1,L,equals_sign,d", "dismiss", show=False),
+        Binding("escape,q,enter,question_mark,f1,L,Y,equals_sign,d", "dismiss", show=False),
         Binding("down,j", "scroll(1)", show=False),
         Binding("up,k", "scroll(-1)", show=False),
         Binding("pagedown,space", "scroll(10)", show=False),
@@ -119,6 +122,28 @@ def _number(
     measure, value = MEASURES[name], values[name]
     shown = measure.shown(value) if value == value else "–"  # NaN: no row is eligible
     return measure.name, shown, str(eligible.get(name, 0)), measure.says
+
+
+def logit_lens_window(found: LogitLens) -> Window:
+    """What the model would say after each layer, and where the answer stands there."""
+    names = depth_names(len(found.depths))
+    rows = [("after", "rank", "p", "likeliest")]
+    for name, depth in zip(names, found.depths, strict=True):
+        likeliest = "  ".join(
+            f"{quote(entry.text)}\N{NO-BREAK SPACE}{entry.probability:.3f}"
+            for entry in depth.entries
+        )
+        rows.append((name, f"{depth.rank + 1:,}", f"{depth.probability:.3f}", likeliest))
+    figures = Column(width=6, justify="right"), Column(width=6, justify="right")
+    title, formula, source = LOGIT_LENS
+    return Window(
+        f"{title} · {found.what} at {found.position}",
+        text(f"Rank and p of {quote(found.text)} after each layer", "heading"),
+        columns(rows, Column(width=10, style="bold"), *figures),
+        text("What the numbers are", "heading"),
+        text(formula, "indented"),
+        text(f"Source: {source}", "indented faint"),
+    )
 
 
 def meaning_window(meanings: Sequence[tuple[str, str, str]]) -> Window:

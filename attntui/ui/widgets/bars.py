@@ -11,7 +11,7 @@ from textual.style import Style
 from textual.widgets import Static
 
 from attntui.core.amounts import human_bytes
-from attntui.core.protocol import Gradient, ModelInfo, Trust
+from attntui.core.protocol import Gradient, ModelInfo, Signed, Trust
 from attntui.core.scale import weight_at
 from attntui.core.tokens import sanitise
 from attntui.render.labels import quote
@@ -144,7 +144,7 @@ class CursorLine(Static):
         if look.run is None or not look.queries or not look.keys:
             return Content("")
         query, key = look.queries[look.query], look.keys[look.key]
-        sign = "+" if look.reading.against or isinstance(look.view, Gradient) else ""
+        sign = "+" if look.reading.against or isinstance(look.view, Signed) else ""
         weight = "…" if self.weight is None else f"{self.weight:{sign}.4f}"
         if self.weight is not None and math.isnan(self.weight):
             weight = self._hidden(look)
@@ -259,7 +259,7 @@ class KeyLine(Static):
         tabs = [(key.show, key.footer, key.action) for key in pages]
         if self.size.width < 100:
             tabs = [(f"{pages[0].show}-{pages[-1].show}", "views", "")] if len(pages) > 1 else []
-        moved = "map" if self.page in {"layer", "model"} else "cell"
+        moved = {"layer": "map", "model": "map", "distance": "head"}.get(self.page, "cell")
         moves = [("←↑↓→", moved, ""), ("⇧ ←↑↓→", "head", "")]
         others = [
             (key.show, key.footer, key.action) for key in keys if key.footer and key.group != "View"

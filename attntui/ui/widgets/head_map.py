@@ -11,11 +11,19 @@ from textual.binding import Binding, BindingType
 from textual.geometry import Size
 from textual.strip import Strip
 
+from attntui.core.head_tables import HeadTable
 from attntui.core.protocol import STATISTICS
 from attntui.core.scale import Scale, shown_levels
 from attntui.render.palette import Palette, differences
 from attntui.render.strips import cursor_segments, marked_segments, row_segments
-from attntui.ui.measures import OF_WEIGHTS, UNMEASURED, Measure, is_on_random, measure_of, why_blank
+from attntui.ui.measures import (
+    OF_WEIGHTS,
+    Measure,
+    is_on_random,
+    is_statistic,
+    measure_of,
+    why_blank,
+)
 from attntui.ui.messages import HeadPicked
 from attntui.ui.state import Look
 from attntui.ui.widgets.head_facts import FACTS, facts
@@ -49,6 +57,7 @@ class HeadValues(Pane):
         self.shares: np.ndarray | None = None
         self.shift: np.ndarray | None = None
         self.effects: np.ndarray | None = None
+        self.direct: np.ndarray | None = None
         self._done = (0, 0)
         self.statistics: np.ndarray | None = None
         self.eligible: tuple[int, ...] = ()
@@ -72,7 +81,17 @@ class HeadValues(Pane):
         place = (look.run, look.stacks, look.stack, look.layer, look.head)
         if (before.target, before.estimates) != (look.target, look.estimates):
             self.effects = None
-        how = (look.map, look.between, look.basis, look.scale, look.target, look.estimates)
+        if (before.run, before.aim) != (look.run, look.aim):
+            self.direct = None
+        how = (
+            look.aim,
+            look.map,
+            look.between,
+            look.basis,
+            look.scale,
+            look.target,
+            look.estimates,
+        )
         shown = (*place, *how, look.lens, look.shows_head, look.chosen, look.edits, look.shown)
         if shown != self._shown:
             self._shown = shown
@@ -106,10 +125,16 @@ class HeadValues(Pane):
         self._update_levels()
         self._repaint()
 
+    def show_direct(self, parts: np.ndarray) -> None:
+        """What every head adds to the aim directly: (layers, heads), NaN where there is none."""
+        self.direct = parts
+        self._update_levels()
+        self._repaint()
+
     def show_statistics(self, statistics: np.ndarray, eligible: tuple[int, ...]) -> None:
         """(statistics, layers, heads), NaN where no row is eligible."""
         self.statistics, self.eligible = statistics, eligible
-        if self.look.map not in UNMEASURED:
+        if is_statistic(self.look):
             self._update_levels()
         self._repaint()
 
@@ -120,12 +145,17 @@ class HeadValues(Pane):
     @property
     def values(self) -> np.ndarray | None:
         """(layers, heads) of what is shown; None while it is not known."""
+        if isinstance(self.look.map, HeadTable):
+            stack = self.look.stack_info
+            return None if stack is None else self.look.map.of(stack)
         if self.look.map == "cell":
             return self.cell_map
         if self.look.map == "pair":
             return self.shares
         if self.look.map in {"shift", "effect"}:
             return self.shift if self.look.map == "shift" else self.effects
+        if self.look.map == "direct":
+            return self.direct
         return None if self.statistics is None else self.statistics[STATISTICS.index(self.look.map)]
 
     @property
@@ -150,12 +180,12 @@ class HeadValues(Pane):
     def palette(self) -> Palette:
         plain = super().palette
         is_difference = self.look.reading.against and self.look.map in OF_WEIGHTS
-        return differences(plain) if is_difference or self.look.map == "effect" else plain
+        return differences(plain) if is_difference or self.measure.has_sign else plain
 
     @property
     def bound(self) -> float:
         """The value of the brightest shade."""
-        if self.look.map == "effect" and self.values is not None:
+        if self.measure.has_sign and self.values is not None:
             import numpy as np
 
             return float(np.nanmax(np.abs(self.values), initial=0.0)) or 1.0
@@ -266,7 +296,9 @@ class HeadMap(HeadValues):
         self._entitle()
 
     def _entitle(self) -> None:
-        self.set_title([(self.title, self.title.removeprefix("Heads · ")), (self.progress, "")])
+        file = self.look.map.file if isinstance(self.look.map, HeadTable) else ""
+        name = self.title.removeprefix("Heads · ")
+        self.set_title([(self.title, name), (self.progress, ""), (file, "")])
 
     def render_line(self, y: int) -> Strip:
         layers, heads = self._shape

@@ -1,10 +1,10 @@
-"""One way to look, in the middle of the screen: grid, lines, text, layer, model or neuron."""
+"""One way to look, in the middle of the screen: grid, lines, text, layer, model and so on."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from attntui.core.protocol import Gradient, Reply, Request
+from attntui.core.protocol import Reply, Request, Signed
 from attntui.render.palette import Palette, differences
 from attntui.ui.messages import RequestsChanged
 from attntui.ui.state import Legend, Look
@@ -38,7 +38,7 @@ class Page(Pane):
     def palette(self) -> Palette:
         plain = super().palette
         is_difference = self.shows_differences and self.look.reading.against
-        is_signed = is_difference or isinstance(self.look.view, Gradient)
+        is_signed = is_difference or isinstance(self.look.view, Signed)
         return differences(plain) if is_signed else plain
 
     @property
@@ -95,6 +95,14 @@ class Page(Pane):
 
     def change_zoom(self, nearer: int) -> bool:
         """Zoom in (1) or out (-1); False where there is no further zoom."""
+        return False
+
+    def threshold(self, look: Look, step: int) -> Look | None:
+        """The keys for the threshold, where they mean something else; None where they do not."""
+        return None
+
+    def give_up(self) -> bool:
+        """Stop what the page goes on asking for; False where it asks for nothing more."""
         return False
 
     def fit(self) -> str:

@@ -53,3 +53,7 @@ def new_page(name: PageName) -> Page:
             from attntui.ui.widgets.neuron_view import NeuronView
 
             return NeuronView()
+        case "distance":
+            from attntui.ui.widgets.distance_view import DistanceView
+
+            return DistanceView()

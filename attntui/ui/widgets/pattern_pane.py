@@ -9,6 +9,7 @@ from rich.segment import Segment
 from textual.strip import Strip
 
 from attntui.core.protocol import STATISTICS
+from attntui.render.names import direct_parts
 from attntui.ui.head_patterns import Pattern, Values, even_entropy, name_pattern
 from attntui.ui.measures import MEASURES
 from attntui.ui.state import Look
@@ -25,19 +26,27 @@ class PatternPane(Pane, can_focus=False):
         super().__init__(id="pattern")
         self.look = Look()
         self.statistics: np.ndarray | None = None
+        self.parts: list[tuple[str, float]] = []
+        """Of the logit that the head map takes apart: the large parts."""
         self._lines: list[tuple[str, str]] = []
 
     def show_look(self, look: Look) -> None:
         before, self.look = self.look, look
         if (before.run, before.stack, before.basis) != (look.run, look.stack, look.basis):
             self.statistics = None
-        shown = (look.run, look.stack, look.basis, look.layer, look.head)
-        if shown != (before.run, before.stack, before.basis, before.layer, before.head):
+        shown = (look.run, look.stack, look.basis, look.layer, look.head, look.map, look.aim)
+        was = (before.run, before.stack, before.basis, before.layer, before.head)
+        if shown != (*was, before.map, before.aim):
             self.update()
 
     def show_statistics(self, statistics: np.ndarray) -> None:
         """(statistics, layers, heads)."""
         self.statistics = statistics
+        self.update()
+
+    def show_parts(self, heads: np.ndarray, rest: np.ndarray, logit: np.ndarray) -> None:
+        """The parts of a logit; see `GetAttribution`."""
+        self.parts = [("the logit", float(logit[0])), *direct_parts(heads, rest)]
         self.update()
 
     def on_resize(self) -> None:
@@ -48,6 +57,9 @@ class PatternPane(Pane, can_focus=False):
         where = " · random tokens" if self.look.basis == "calibration" else ""
         self.set_title(f"Head {self.look.layer}.{self.look.head}{where}")
         lines = self._words()
+        if self.look.map == "direct" and self.parts:
+            self.set_title(f"Logit of {self.look.aim_text}")
+            lines = [(f"{value:+8.3f} {name}", "text") for name, value in self.parts]
         if lines != self._lines:
             self._lines = lines
             self.refresh()

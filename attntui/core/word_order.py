@@ -60,6 +60,15 @@ class WordOrder:
         """(layers, heads) bits: how far it is from staying at the places."""
         return None if self._sums is None else _share(self._sums[1], self._sums[2])
 
+    @property
+    def difference(self) -> np.ndarray | None:
+        """(layers, heads) bits: above 0 where a head follows order, below where words."""
+        words, places = self.by_words, self.by_position
+        if words is None or places is None:
+            return None
+        found: np.ndarray = words - places
+        return found
+
 
 def _share(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """NaN where nothing counts."""

@@ -89,6 +89,7 @@ class Memory:
             after=None,
             shown="after",
             target=None,
+            swaps=False,
             method="weights",
         )
         data = msgspec.json.encode(msgspec.structs.replace(place, look=look))

@@ -21,7 +21,9 @@ PIECES = r" ?qu|een| ?\w+|[^\w\s]|\s"
 TEXT = "The old queen saw (the) dog."
 
 
-def changed(text: str, token: str, how: str, pattern: str = PIECES, by: str = "") -> tuple[str, str]:
+def changed(
+    text: str, token: str, how: str, pattern: str = PIECES, by: str = ""
+) -> tuple[str, str]:
     """The text after a change at a token, and what stands where the change is."""
     tokens = side(text, pattern)
     at = [one.text for one in tokens].index(token)

@@ -277,7 +277,8 @@ class Look:
         self, before: RunInfo | None, after: RunInfo | None, is_retyped: bool = False
     ) -> "Look":
         """Two runs side by side, or (None) the present one alone."""
-        look = replace(self, before=before, after=after, is_retyped=is_retyped)
+        run = after or self.after or self.run
+        look = replace(self, run=run, before=before, after=after, is_retyped=is_retyped)
         return look.showing(self.shown)
 
     def showing(self, shown: Shown) -> "Look":

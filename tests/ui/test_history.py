@@ -68,7 +68,8 @@ async def test_back_and_forth_gives_the_same(open_app: Opener) -> None:
         seen = [(box.text, main.look.edits, weights(screen))]
         await screen.press("up", "up", "delete")
         seen.append((box.text, main.look.edits, weights(screen)))
-        await screen.press("x", "ctrl+x")
+        await screen.press("x")
+        await screen.press("ctrl+x")
         await screen.until(lambda: main.look.edits.cuts)
         await screen.settled()
         seen.append((box.text, main.look.edits, weights(screen)))
@@ -95,7 +96,8 @@ async def test_back_and_forth_gives_the_same(open_app: Opener) -> None:
         await screen.press("semicolon")
         assert "No run was made" in screen.text
 
-        await screen.press("comma", "comma", "quotation_mark")  # from an old run: a branch
+        await screen.press("comma", "comma")
+        await screen.press("quotation_mark")  # from an old run: a branch
         assert len(list(main.history.lines())) == 5
         await screen.press("H")
         assert isinstance(screen.app.screen, HistoryWindow)
@@ -104,6 +106,12 @@ async def test_back_and_forth_gives_the_same(open_app: Opener) -> None:
         assert options.highlighted == 4
         await screen.press("home", "enter")
         await screen.until(lambda: found() == seen[0])
+        await screen.settled()
+        await screen.press("H", "down", "down", "down", "enter")  # far: text, head and edge at once
+        await screen.until(lambda: found() == seen[2])
+        await screen.settled()
+        assert len(list(main.history.lines())) == 5 and main.history.here is not None
+        assert main.history.here.change.startswith("cut ")
 
 
 async def test_another_model_is_come_back_from(open_app: Opener) -> None:

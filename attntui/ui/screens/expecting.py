@@ -9,8 +9,7 @@ from attntui.core.expected import standing
 from attntui.core.protocol import GetLogits, GetPredictions, Predictions, Token
 from attntui.core.retyping import replaced
 from attntui.render.labels import quote
-from attntui.ui.screens.looking import of_a_run
-from attntui.ui.screens.retyping import Retyping, tokens_of
+from attntui.ui.screens.retyping import Retyping, once_it_ran, tokens_of
 from attntui.ui.state import Look
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ class Expecting(Retyping):
     _masked: Token | None = None
     """What stood where the mask of the newest run is."""
 
-    @of_a_run
+    @once_it_ran
     def action_mask(self) -> None:
         """The token masked in the text; or the list of what was expected there, on and off."""
         model = self.look.model

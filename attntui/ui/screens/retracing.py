@@ -17,7 +17,9 @@ class Retracing(Retyping):
     def action_step_back(self) -> None:
         """To the run that the present one was made from."""
         here = self._here
-        if here is not None and here.before is not None:
+        if here is not None and self.is_retyping and self._goal is None:
+            self.go_to(here)  # from a changed text that has not run yet
+        elif here is not None and here.before is not None:
             self.go_to(here.before)
         elif here is not None:
             self.say("This is the first run of the session.")
@@ -56,7 +58,8 @@ class Retracing(Retyping):
         state, self._goal = node.state, node
         self._origin = None
         is_loaded = state.model == self.session.options and self.session.model is not None
-        if is_loaded and state.prompt == self._ran and self.session.base is not None:
+        is_there = state.prompt == self._ran and self.session.prompt is self._ran
+        if is_loaded and is_there and self.session.base is not None:
             self.edit(state.edits)
             self.say(f"Back to: {node.change}.")
             return
@@ -73,3 +76,4 @@ class Retracing(Retyping):
             self.history.here = self._goal
         self._goal = None
         self.history.add(state)
+        super().ran()

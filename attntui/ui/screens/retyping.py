@@ -1,6 +1,9 @@
 """The keys that change the text at the cursor; what comes of it is compared with how it was."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial, wraps
+from typing import TypeVar
 
 from textual import on
 
@@ -24,6 +27,7 @@ from attntui.ui.state import Look, Unit
 from attntui.ui.widgets.ask_line import AskLine
 from attntui.ui.widgets.prompt_box import PromptBox
 
+Screened = TypeVar("Screened", bound="Retyping")
 COMPARED = "D shows the text before, then the difference."
 
 
@@ -36,15 +40,31 @@ class Landing:
     says: str = ""
 
 
+def once_it_ran(action: Callable[[Screened], None]) -> Callable[[Screened], None]:
+    """A key that changes the text: while a changed one runs it waits, and the newest key counts."""
+
+    @of_a_run
+    @wraps(action)
+    def act(screen: Screened) -> None:
+        if screen.is_retyping and screen.session.prompt is not None:
+            screen.waiting = screen.session.prompt, partial(action, screen)
+        else:
+            action(screen)
+
+    return act
+
+
 class Retyping(Editing):
     """A screen whose text can be changed at the cursor. The text changes, and the tokens follow."""
 
     _ran: PromptInput | None
     _landing: Landing | None = None
+    waiting: tuple[PromptInput, Callable[[], None]] | None = None
+    """What is to be done once a prompt has run."""
     _replacing: tuple[PromptInput, Place] | None = None
     """What is being replaced while the line asks by what."""
 
-    @of_a_run
+    @once_it_ran
     def action_replace_token(self) -> None:
         """Other text in its place: asked for, with the present one to begin with."""
         place = self.place(self.look.query)
@@ -65,7 +85,7 @@ class Retyping(Editing):
             change = replaced(prompt, place, message.text)
             self.retype(change, f"{quote(place.says)} is now {quote(message.text)}.")
 
-    @of_a_run
+    @once_it_ran
     def action_delete_token(self) -> None:
         place = self.place(self.look.query)
         if place is None or self._ran is None:
@@ -75,7 +95,7 @@ class Retyping(Editing):
         except UserError as error:
             self.say(str(error))
 
-    @of_a_run
+    @once_it_ran
     def action_swap_tokens(self) -> None:
         """With the next one of its text; the cursor goes along."""
         place = self.place(self.look.query)
@@ -92,11 +112,24 @@ class Retyping(Editing):
             said = f"{quote(place.says)} and {quote(after.says)} are swapped."
             self.retype(swapped(self._ran, place, after), said)
 
-    @of_a_run
+    @once_it_ran
     def action_double_token(self) -> None:
         place = self.place(self.look.query)
         if place is not None and self._ran is not None:
             self.retype(doubled(self._ran, place), f"{quote(place.says)} is there twice.")
+
+    @property
+    def is_retyping(self) -> bool:
+        """Whether a prompt that nobody typed is running."""
+        landing = self._landing
+        return landing is not None and landing.prompt is self.session.prompt and self.session.busy
+
+    def ran(self) -> None:
+        """See `Editing`; now what waited for it is done."""
+        super().ran()
+        waiting, self.waiting = self.waiting, None
+        if waiting is not None and waiting[0] is self.session.prompt:
+            waiting[1]()
 
     def place(self, query: int) -> Place | None:
         """Where a token or word of the queries stands in the text; None where the user was told

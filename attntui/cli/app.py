@@ -119,6 +119,16 @@ def show(
         ),
     ] = None,
     top: Annotated[int, Option(min=0, help="How many keys are listed.")] = 10,
+    predict: Annotated[
+        int,
+        Option(
+            min=0,
+            metavar="N",
+            help="List the N likeliest tokens at the query, too; of a model that writes on also how"
+            " likely the query's own token was.",
+            show_default=False,
+        ),
+    ] = 0,
     text: Annotated[
         bool, Option("--text", help="The prompt, shaded by what the query gives each token.")
     ] = False,
@@ -163,6 +173,7 @@ def show(
             lens=lens.order(),
             query=query,
             top=top,
+            predict=predict,
             as_text=text,
             scale=scale,
         ),

@@ -19,7 +19,6 @@ from attntui.engine.forward import CheckCancel, forward, never
 from attntui.engine.layers import Layer, tiles
 from attntui.engine.model import Encoded, LoadedModel
 from attntui.engine.run import Run
-from attntui.engine.shifts import divergence
 from attntui.engine.sides import side
 from attntui.engine.tokenising import tokenise
 
@@ -52,6 +51,8 @@ class _Swap:
         self.to = torch.arange(tokens)
         self.to[first:middle] += stop - middle
         self.to[middle:stop] -= middle - first
+        self._keys = torch.cat([self.to, torch.tensor([tokens])])
+        """The same with one outcome more, that stays."""
         self.pair = slice(first, stop)
         self._of_queries = of_queries
         """Whether queries are the same tokens, and move as well."""
@@ -59,11 +60,13 @@ class _Swap:
     def sums(self, layer: Layer, after: Layer, check_cancel: CheckCancel) -> np.ndarray:
         """(3, heads)"""
         sums = torch.zeros(3, layer.info.heads, dtype=torch.float64)
+        least = (
+            self.pair.start if layer.causal and self._of_queries else 0
+        )  # those see neither word
         for start, stop in tiles(layer, 4 * layer.info.heads):
-            if layer.causal and self._of_queries and stop <= self.pair.start:
-                continue  # these see neither word
             check_cancel()
-            sums += self._tile(layer, after, start, stop)
+            if stop > least:
+                sums += self._tile(layer, after, max(start, least), stop)
         return sums.numpy()
 
     def _tile(self, layer: Layer, after: Layer, start: int, stop: int) -> Tensor:
@@ -71,19 +74,30 @@ class _Swap:
         places = torch.arange(start, stop)
         to = self.to[start:stop] if self._of_queries else places
         low, high = min(start, int(to.min())), max(stop, int(to.max()) + 1)
-        rows, others = layer.rows(start, stop), after.rows(low, high)
-        still, moved = others[:, places - low], others[:, to - low][..., self.to]
-        counts = (rows[..., self.pair].sum(-1) + still[..., self.pair].sum(-1)) / 2
+        rows, others = _outcomes(layer.rows(start, stop)), _outcomes(after.rows(low, high))
+        own, theirs = _information(rows), _information(others)
+        counts = rows[..., self.pair].sum(-1) + others[:, places - low][..., self.pair].sum(-1)
+        counts /= 2
         if self._of_queries:
             counts[:, (places >= self.pair.start) & (places < self.pair.stop)] = 1
-        whole = _outcomes(rows)
-        parts = [divergence(whole, _outcomes(each)) * counts for each in (moved, still)]
+        parts = []
+        for there, keys in ((to - low, self._keys), (places - low, slice(None))):
+            middle = (rows + others[:, there][..., keys]) / 2
+            bits = (own + theirs[:, there]) / 2 - _information(middle)
+            parts.append(bits.clamp_min(0) * counts)
         return torch.stack([*parts, counts]).double().sum(-1).cpu()
 
 
 def _outcomes(rows: Tensor) -> Tensor:
     """(heads, rows, keys + 1): the weights, and what a learned sink has."""
     return torch.cat([rows, (1 - rows.sum(-1, keepdim=True)).clamp_min(0)], dim=-1)
+
+
+def _information(rows: Tensor) -> Tensor:
+    """(heads, rows): Σ p log2 p, half of it being what `shifts.divergence` has of each row; once
+    for both alignments, which is twice as quick."""
+    bits: Tensor = (rows * rows.clamp_min(torch.finfo(rows.dtype).tiny).log2()).sum(-1)
+    return bits
 
 
 def _swapped(again: Again | None, request: GetOrder) -> tuple[Encoded, _Swap] | None:

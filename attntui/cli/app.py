@@ -112,6 +112,16 @@ def show(
         ),
     ] = None,
     top: Annotated[int, Option(min=0, help="How many keys are listed.")] = 10,
+    predict: Annotated[
+        int,
+        Option(
+            min=0,
+            metavar="N",
+            help="List the N likeliest tokens at the query, too; of a model that writes on also how"
+            " likely the query's own token was.",
+            show_default=False,
+        ),
+    ] = 0,
     text: Annotated[
         bool, Option("--text", help="The prompt, shaded by what the query gives each token.")
     ] = False,
@@ -156,6 +166,7 @@ def show(
             lens=lens.order(),
             query=query,
             top=top,
+            predict=predict,
             as_text=text,
             scale=scale,
         ),
@@ -271,6 +282,44 @@ def view(
 
 for experiment in EXPERIMENTS:
     app.command()(experiment)
+
+
+@app.command()
+@spread
+def order(
+    model: ModelChoice,
+    prompt: PromptChoice,
+    stack: StackChoice,
+    edits: EditChoice,
+    output: Annotated[
+        str | None,
+        Option(
+            "--csv",
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="A .csv of every head.",
+            show_default=False,
+        ),
+    ] = None,
+    top: Annotated[int, Option(min=0, help="How many heads of each kind are listed.")] = 10,
+    force: Annotated[bool, Option("--force", "-f", help="Replace an existing file.")] = False,
+) -> int:
+    """Find which heads follow words, and which their places: swap neighbouring words.
+
+    Every two words beside each other are swapped, one pair at a time, and each head's rows before
+    and after are compared: with each word beside itself (by words), and with each place beside
+    itself (by position), as Jensen-Shannon divergence in bits, 0 to 1. A head that looks at the
+    token before has 1 by words and 0 by position: it follows order. The rows of the two words count
+    as 1, others by the weight that they give those. A pair that becomes other tokens is left out.
+
+    .csv has the columns layer, head, by_words, by_position, n; n counts the pairs.
+    """
+    from attntui.cli.order import Order
+    from attntui.cli.order import order as swap_words
+
+    wanted = prompt.required(model.model)
+    return swap_words(Order(model.options(), wanted, stack.stack, edits.edits, output, force, top))
 
 
 @app.command()

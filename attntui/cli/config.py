@@ -9,7 +9,16 @@ from platformdirs import user_config_path
 
 from attntui.core.errors import UserError
 
-RUNNING = ("ablate", "attribution", "distance", "export", "logit-lens", "scan", "show")
+RUNNING = (
+    "ablate",
+    "attribution",
+    "distance",
+    "export",
+    "logit-lens",
+    "order",
+    "scan",
+    "show",
+)
 """Commands that run a model."""
 
 

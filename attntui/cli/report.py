@@ -8,6 +8,7 @@ import numpy as np
 from msgspec.structs import replace
 from rich.segment import Segment
 
+from attntui.cli.outlook import Outlook
 from attntui.core.protocol import (
     Gradient,
     Norm,
@@ -54,6 +55,8 @@ class Report:
     top: Top
     target: Targeted | None = None
     """What a lens asks about."""
+    ahead: Outlook | None = None
+    """What is predicted at the query, where it is asked for."""
 
     @property
     def _is_weights(self) -> bool:
@@ -81,6 +84,11 @@ class Report:
             yield []
             yield from _sentence(f"{self._query_name()} attends to", width)
             yield from ranking(*top_entries(_in_units(self.top, self.unit), self.tower.keys), width)
+        if self.ahead is not None:
+            yield []
+            yield from _sentence(self.ahead.title, width)
+            yield from ranking(self.ahead.entries, "", width)
+            yield from _sentence(self.ahead.itself, width)
 
     def _title(self) -> str:
         parts = [

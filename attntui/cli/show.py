@@ -11,6 +11,7 @@ import numpy as np
 
 from attntui.cli.aim import aimed
 from attntui.cli.lens import LensOrder
+from attntui.cli.outlook import outlook
 from attntui.cli.progress import ProgressLine
 from attntui.cli.report import Report
 from attntui.cli.tracing import traced
@@ -62,6 +63,7 @@ class Order:
     lens: LensOrder | None
     query: int | None
     top: int
+    predict: int
     as_text: bool
     scale: Scale
 
@@ -141,6 +143,9 @@ async def _report(order: Order, width: int, line: ProgressLine) -> Report:
         run = source.run.run
         request = GetTop(run, view, (query,), "attends_to", order.top, order.reading)
         top, _ = await ask(source.engine, request, Top, line)
+        ahead = None
+        if order.predict:
+            ahead = await outlook(source, tower, query, order.predict, line)
     return Report(
         source=source,
         tower=tower,
@@ -153,6 +158,7 @@ async def _report(order: Order, width: int, line: ProgressLine) -> Report:
         weights=weights,
         hidden=hidden,
         top=top,
+        ahead=ahead,
     )
 
 

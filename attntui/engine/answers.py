@@ -14,6 +14,7 @@ from attntui.core.protocol import (
     GetLogitLens,
     GetLogits,
     GetMaps,
+    GetOrder,
     GetPredictions,
     GetReach,
     GetScores,
@@ -38,6 +39,7 @@ from attntui.engine.comparison import compared
 from attntui.engine.direct import attribution
 from attntui.engine.logit_lens import logit_lens
 from attntui.engine.model import LoadedModel, Work
+from attntui.engine.order import order
 from attntui.engine.reach import reach
 from attntui.engine.reading import Reader
 from attntui.engine.run import Run
@@ -102,6 +104,8 @@ def answer(
         case GetShifts(stack=stack) if other is not None:
             found = shifts(run, other, stack, work.check_cancel)
             return Arrays(run.number, ("map",)), [found]
+        case GetOrder():
+            return Arrays(run.number, ("sums", "count")), order(run, request, work.check_cancel)
         case GetTarget():
             return aim(_needed(run.again), request), []
         case GetAttribution(target=target):

@@ -64,6 +64,7 @@ def encode(
         sides=tuple(side(loaded.tokenizer, name, cut.pieces) for name, cut in cuts.items()),
         truncated=sum(cut.removed for cut in cuts.values()),
         notes=(*(cut.note for cut in cuts.values() if cut.note), *notes),
+        prompt=prompt,
     )
 
 

@@ -16,14 +16,16 @@ BAR_LIMIT = 30
 
 
 def ranking(entries: Sequence[Entry], note: str, width: int) -> Iterator[list[Segment]]:
-    """Rank, token, position, weight and a bar, `width` columns at most; `note` below."""
+    """Rank, token, position if any, share and a bar, `width` columns at most; `note` below."""
     ranks = len(str(len(entries)))
-    places = max((len(str(entry.position)) for entry in entries), default=1)
+    positions = ["" if each.position is None else str(each.position) for each in entries]
+    places = max(map(len, positions), default=1)
     numbers = ranks + places + 12
     room = label_room(entries, width - numbers)
-    for rank, entry in enumerate(entries, 1):
+    for rank, (entry, position) in enumerate(zip(entries, positions, strict=True), 1):
         label = fit(entry.label, room)
-        text = f"{rank:>{ranks}}  {label}  {entry.position:>{places}}  {entry.share:.3f} "
+        position = f"{position:>{places}}  " if places else ""
+        text = f"{rank:>{ranks}}  {label}  {position}{entry.share:.3f} "
         left = min(BAR_LIMIT, width - room - numbers)
         yield [Segment((text + bar(entry.share, left)).rstrip(), PLAIN)]
     if note:

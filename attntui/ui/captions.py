@@ -162,6 +162,7 @@ def changes(look: Look) -> Title:
         return []
     if look.shown == "before":
         what = "as the model is" if look.edits else "the pinned run"
+        what = "the text before" if look.is_retyped else what
         return [(f"before: {what}", "before")]
     cuts = f"{len(look.edits.cuts)} cut" if look.edits.cuts else ""
     heads = f"{len(look.edits.ablated)} off" if look.edits.ablated else ""
@@ -169,6 +170,7 @@ def changes(look: Look) -> Title:
     notes: Title = [(", ".join(edits_name(look.edits)), short)] if look.edits else []
     if look.shown == "difference":
         what = "after less before" if look.edits else "this run less the pinned one"
+        what = "this text less the one before" if look.is_retyped else what
         notes.append((f"difference: {what}", "difference"))
     return notes
 
@@ -196,8 +198,10 @@ def predictions_title(found: Predictions, look: Look) -> Title:
     """What is predicted, and where."""
     side = look.side("queries")
     assert side is not None
-    token = side.tokens[found.position]
-    what, at = sanitise(found.what), f"at {found.position}"
+    place, what = found.position, sanitise(found.what)
+    if found.position == look.predicted_at < look.token("queries"):
+        place, what = place + 1, "expected here"
+    at, token = f"at {place}", side.tokens[place]
     title: Title = [(what, what.removeprefix("token ")), (f"{at} {quote(token.text)}", at, "")]
     if found.divergence is not None:
         title.insert(1, (f"KL {found.divergence:.3f} nats", f"KL {found.divergence:.2f}"))

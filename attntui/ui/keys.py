@@ -9,7 +9,7 @@ from textual.binding import Binding
 from attntui.core.errors import UserError
 from attntui.ui.key_names import TWINS, key_names, shown
 
-Group = Literal["View", "Cell", "Head", "Look", "Change", "Prompt", "Engine", "Program"]
+Group = Literal["View", "Cell", "Head", "Look", "Change", "Text", "Prompt", "Engine", "Program"]
 
 
 class Key(NamedTuple):
@@ -269,6 +269,22 @@ KEYS: tuple[Key, ...] = (
         "matters",
     ),
     Key("change.estimate", "E", "E", "estimate", "The same, estimated in one pass", "Change"),
+    Key("change.order", "Q", "Q", "order", "Swap words: heads of words, heads of order", "Change"),
+    Key("text.replace", "C", "C", "replace_token", "Replace the token or word", "Text"),
+    Key("text.delete", "delete", "Delete", "delete_token", "Delete it", "Text"),
+    Key("text.swap", "W", "W", "swap_tokens", "Swap it with the next one", "Text"),
+    Key("text.double", "quotation_mark", '"', "double_token", "Double it", "Text"),
+    Key(
+        "text.mask",
+        "asterisk",
+        "*",
+        "mask",
+        "Mask it, or list what was expected there",
+        "Text",
+    ),
+    Key("text.back", "comma", ",", "step_back", "The run before", "Text"),
+    Key("text.on", "semicolon", ";", "step_on", "The run after, the newest", "Text"),
+    Key("text.history", "H", "H", "history", "All runs of the session", "Text"),
     Key("prompt.edit", "i", "i", "edit_prompt", "Edit the prompt", "Prompt", "prompt"),
     Key(
         "prompt.second", "I", "I", "edit_second", "Second sentence, or the decoder's text", "Prompt"

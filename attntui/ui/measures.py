@@ -65,6 +65,19 @@ MEASURES: dict[MapKind, Measure] = {
         "Lin 1991, Divergence measures based on the Shannon entropy",
         "bits",
     ),
+    "order": Measure(
+        "order",
+        "follows the places of words (above 0), not the words (below 0)",
+        "JSD by words less JSD by places, in bits, -1 to 1. Every two words beside each other are\n"
+        "swapped, pair by pair. A are the rows before, B those after, when token i is at p(i).\n"
+        "By words: mean of JSD(A[i, ·], B[p(i), p(·)]); by places: mean of JSD(A[i, ·], B[i, ·]),\n"
+        "over pairs and queries, which count as 1 in the two words, else by their weight on them",
+        "an experiment of ours, after Sinha et al. 2021 and Pham et al. 2021 on word order; "
+        "Lin 1991 for the divergence",
+        "bits",
+        "no two words to swap",
+        has_sign=True,
+    ),
     "cell": Measure(
         "this cell",
         "gives the cell at the cursor much weight",
@@ -160,7 +173,7 @@ MEASURES: dict[MapKind, Measure] = {
 }
 """In the order in which they are offered."""
 
-UNMEASURED: tuple[MapKind, ...] = ("cell", "pair", "effect", "shift", "direct")
+UNMEASURED: tuple[MapKind, ...] = ("cell", "pair", "effect", "shift", "direct", "order")
 """What is no statistic: of the cursor's cell, of the sentences that are chosen, of other runs."""
 OF_WEIGHTS: tuple[MapKind, ...] = ("cell", "pair")
 """What is of weights, and so has a difference where two runs are compared."""
@@ -184,6 +197,7 @@ def offered(look: Look) -> tuple[MapKind, ...]:
         *(["shift"] if look.before is None else []),
         *(["effect"] if look.target is None else []),
         *(["direct"] if look.aim is None else []),
+        *(["order"] if not look.swaps else []),
     }
     return (*(kind for kind in MEASURES if kind not in missing), *look.tables)
 

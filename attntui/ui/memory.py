@@ -90,6 +90,7 @@ class Memory:
             after=None,
             shown="after",
             target=None,
+            swaps=False,
             method="weights",
             beside="lens",
             aim=None,

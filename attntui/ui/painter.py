@@ -12,6 +12,7 @@ from attntui.core.errors import UserError
 from attntui.core.protocol import (
     GetAttribution,
     GetEffects,
+    GetOrder,
     GetShares,
     GetShifts,
     GetStatistics,
@@ -28,6 +29,7 @@ from attntui.core.protocol import (
 from attntui.render.ranking import Entry, top_entries
 from attntui.ui import captions
 from attntui.ui.messages import RequestsChanged
+from attntui.ui.order import OrderSweep
 from attntui.ui.session import Session
 from attntui.ui.state import Look, PageName, Unit
 from attntui.ui.sweep import Sweep
@@ -57,6 +59,7 @@ class Painter:
         self._painted: dict[Slot, int] = {}
         self._look = Look()
         self._sweep = Sweep()
+        self.order = OrderSweep()
         self.predicted: Predictions | None = None
         """The predictions that are listed."""
 
@@ -76,6 +79,10 @@ class Painter:
         effects = self._sweep.next(look)
         if effects is not None:
             requests[None, "effects"] = effects
+        swap = self.order.next(look)
+        if swap is not None:
+            requests[None, "order"] = swap
+        self._show_order()
         for slot, request in requests.items():
             is_held = getattr(request, "run", 0) in self._session.held
             known = self._session.known(request)
@@ -201,6 +208,17 @@ class Painter:
         for heads in self._screen.query(HeadValues):
             heads.show_effects(self._sweep.values(self._look), self._sweep.done(self._look))
         self._show_values()
+
+    def _paint_order(self, request: GetOrder, reply: Reply, arrays: list[np.ndarray]) -> None:
+        self.order.put(request, *arrays)
+        self._screen.post_message(RequestsChanged())  # the next pair
+
+    def _show_order(self) -> None:
+        """What the swaps of the present look have come to."""
+        if self._look.map == "order":
+            for heads in self._screen.query(HeadValues):
+                heads.show_order(self.order.found(self._look), self.order.done(self._look))
+            self._show_values()
 
     def _paint_statistics(
         self, request: GetStatistics, reply: Reply, arrays: list[np.ndarray]

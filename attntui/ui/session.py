@@ -166,10 +166,10 @@ class Session:
             self.prompt = example_prompt(self.options.model, reply.model)
         self.post(ModelReady(reply.model))
 
-    async def switch(self, name: str) -> None:
+    async def switch(self, options: ModelOptions) -> None:
         """Load another model and run the present prompt; the old one stays where that fails."""
         before, held, file = self.options, self.model, self.file
-        self.options = replace(before, model=name, revision=None)
+        self.options = options
         self.model = self.file = None
         await self.run()
         if self.model is None and self.engine.alive:

@@ -44,7 +44,7 @@ PAGES: tuple[PageName, ...] = get_args(PageName)
 """The ways to look, in the order of their number keys."""
 
 Lens = Literal["head", "mean", "chosen", "all", "rollout"]
-MapKind = Literal["cell", "pair", "effect", "shift", "direct"] | Statistic | HeadTable
+MapKind = Literal["cell", "pair", "effect", "shift", "direct", "order"] | Statistic | HeadTable
 """What colours the head map; a table is one that was read from a file."""
 Axis = Literal["queries", "keys"]
 Shown = Literal["after", "before", "difference"]
@@ -144,6 +144,8 @@ class Look:
     """The run that the present one, `after`, is compared with; None where there is one run."""
     after: RunInfo | None = None
     shown: Shown = "after"
+    is_retyped: bool = False
+    """Whether `before` is the run of the text before it was changed."""
     method: Method = "weights"
     beside: Beside = "lens"
     """Whether a lens is shown, or beside it the weights, or their difference."""
@@ -153,6 +155,10 @@ class Look:
     """The same in words, made safe."""
     target: Measure | None = None
     """What the head map's effects are effects on."""
+    swaps: bool = False
+    """Whether words were swapped, so that the head map can be coloured by what follows order."""
+    expects: bool = False
+    """Of a model that writes on, the predictions are of the query's own token, made before it."""
     estimates: bool = False
     """Effects estimated from one backward pass, not exact ones."""
     beyond: int = 8
@@ -224,6 +230,17 @@ class Look:
         return _carried(replace(self, words=False), self, axis, token) if self.words else token
 
     @property
+    def predicted_at(self) -> int:
+        """The token after which the listed predictions are; -1 where nothing is before the query's.
+
+        Of a word that is expected, that before its first.
+        """
+        if not self.expects or self.model is None or self.model.predicts != "next":
+            return self.token("queries")
+        unit = self.queries[self.query] if self.query < len(self.queries) else None
+        return (unit.first if isinstance(unit, Word) else self.query) - 1
+
+    @property
     def reading(self) -> Reading:
         """How the matrix is read, as the engine names it."""
         if self.before is None or self.shown != "difference":
@@ -286,9 +303,13 @@ class Look:
         """Whether the head at the cursor is in sight by itself: looked at, or one of small maps."""
         return self.lens == "head" or self.page in {"layer", "model", "neuron", "distance"}
 
-    def compare(self, before: RunInfo | None, after: RunInfo | None) -> "Look":
+    def compare(
+        self, before: RunInfo | None, after: RunInfo | None, is_retyped: bool = False
+    ) -> "Look":
         """Two runs side by side, or (None) the present one alone."""
-        return replace(self, before=before, after=after).showing(self.shown)
+        run = after or self.after or self.run
+        look = replace(self, run=run, before=before, after=after, is_retyped=is_retyped)
+        return look.showing(self.shown)
 
     def showing(self, shown: Shown) -> "Look":
         """The new run, the one before, or their difference."""
@@ -341,6 +362,7 @@ class Look:
             self.map == "effect" and self.target is None
         )
         is_lost = is_lost or (self.map == "direct" and not self._has_aim)
+        is_lost = is_lost or (self.map == "order" and not self.swaps)
         return "cell" if is_lost else self.map
 
     @property

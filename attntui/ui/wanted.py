@@ -55,8 +55,8 @@ def wanted(look: Look) -> dict[Slot, Request]:
         requests["direct"] = GetAttribution(run, look.aim)
     if is_statistic(look) or weights(look) <= EAGER_WEIGHTS:
         requests["statistics"] = GetStatistics(run, look.stack, look.basis)
-    if predicts(look):
-        at = look.token("queries")
+    at = look.predicted_at
+    if predicts(look) and at >= 0:
         against = 0 if look.before is None or look.shown == "before" else look.before.run
         requests["predictions"] = GetPredictions(run, at, PREDICTION_COUNT, against)
     return requests

@@ -141,6 +141,31 @@ class GetShifts(Struct, frozen=True, tag="shifts"):
     against: int
 
 
+class GetOrder(Struct, frozen=True, tag="order"):
+    """Word `word` of the prompt swapped with the next one: whether heads follow words or places.
+
+    `Arrays`: `sums` (3, layers, heads) float32 and `count` (1) int64, 1; or 0, and sums of 0, where
+    the two words are other tokens once they are swapped.
+
+    A are a head's rows as they are, B those after the swap. Token i stands at p(i) then, which is i
+    for all but the two words' tokens S. JSD is the Jensen-Shannon divergence (Lin 1991), in bits.
+    The sums, over the queries i, are of
+
+        c_i · JSD(A[i, ·], B[p(i), p(·)])    aligned by words: small where a head follows words
+        c_i · JSD(A[i, ·], B[i, ·])          aligned by places: small where it follows order
+        c_i
+
+    and a query counts as 1 if it is in S, else by the weight it gives S: c_i = Σ_S (A + B)[i, ·]/2.
+    The first two divided by the third, all summed over many pairs, are means from 0 to 1. A learned
+    sink is one outcome more. In an encoder-decoder the encoder's words are swapped, and the decoder
+    reads what it read.
+    """
+
+    run: int
+    stack: Stack
+    word: int
+
+
 class GetStatistics(Struct, frozen=True, tag="statistics"):
     """Every statistic of every head, on tokens as they are; answered by `Statistics`."""
 
@@ -308,6 +333,7 @@ Request = (
     | GetCellMap
     | GetShares
     | GetShifts
+    | GetOrder
     | GetEffects
     | GetStatistics
     | GetReach

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, get_args
 from msgspec import structs
 from textual import on
 
-from attntui.core.protocol import AblateWith, Cut, Edits, Head, Measure, RunInfo
+from attntui.core.protocol import AblateWith, Cut, Edits, Head, Measure, PromptInput, RunInfo
 from attntui.render.labels import quote
 from attntui.render.names import edits_name
 from attntui.ui.messages import EditReady, EditRefused
@@ -34,6 +34,10 @@ class Editing(Looking):
     """The run of the prompt as it is."""
     _pinned: RunInfo | None = None
     """The run that others are compared with, until it is let go."""
+    _origin: tuple[PromptInput, RunInfo] | None = None
+    """A changed text, and the run that it was made from, which its own is compared with."""
+    _kept: tuple[PromptInput, Edits] | None = None
+    """A prompt that is to run with edits of its own, not with the present ones."""
     _pending: Edits | None = None
     """What runs now: a key pressed before it is done changes this, not what is shown."""
 
@@ -93,6 +97,7 @@ class Editing(Looking):
             self.change(self.look.compare(None, None))
             self.say("No run is pinned any more.")
         elif self.look.run is not None:
+            self._origin = None
             self._pinned, self.session.pinned = self.look.run, self.look.run.run
             self.say("Pinned: what you change next, text or model, is compared with this run.")
 
@@ -180,7 +185,12 @@ class Editing(Looking):
         """Run the prompt with these edits, or show the run without any."""
         if self.session.file is not None:
             self.say(FROM_FILE)
-        elif edits:
+            return
+        self._origin = None  # of two changes, the newer one is compared
+        self._run_with(edits)
+
+    def _run_with(self, edits: Edits) -> None:
+        if edits:
             self._pending = edits
             self.run_worker(
                 self.session.edit(edits),
@@ -194,21 +204,50 @@ class Editing(Looking):
             self.workers.cancel_group(self, "session")
             look = replace(self.look, edits=edits, run=self._unedited)
             self.change(look.compare(self._beside(self._unedited), self._unedited))
+            self.ran()
+
+    def compare_next(self, prompt: PromptInput) -> None:
+        """The run of this changed prompt is compared with the present one, if none is pinned."""
+        run = self.look.after or self.look.run
+        if run is not None:
+            self._origin = prompt, run
+            if self._pinned is None:
+                self.session.pinned = run.run
+
+    @property
+    def _standard(self) -> RunInfo | None:
+        """What the present text is compared with: the pinned run, or that of the text before."""
+        if self._pinned is not None or self._origin is None:
+            return self._pinned
+        prompt, run = self._origin
+        is_there = prompt is self.session.prompt and run.run in self.session.held
+        return run if is_there else None
 
     def new_run(self, run: RunInfo) -> None:
         """A prompt ran as it is: heads that are off are switched off in it, too."""
         edits, self._unedited = self._edits, run
-        if edits.cuts:
+        if self._kept is not None and self._kept[0] is self.session.prompt:
+            edits = self._kept[1]
+        elif edits.cuts:
             self.say("The text changed, so the cut edges are whole again.")
-        self._pending, edits = None, structs.replace(edits, cuts=())
+            edits = structs.replace(edits, cuts=())
+        self._pending = self._kept = None
         self.look = replace(self.look, edits=edits)
         if self._pinned is not None and self._pinned.run not in self.session.held:
             self._pinned = self.session.pinned = None
             self.say("The pinned run went with its model.")
+        if self._standard is None:
+            self._origin = self.session.pinned = None
         if edits:
-            self.edit(edits)
-        elif self._pinned is not None:
-            self.change(self.look.compare(self._pinned, run))
+            self._run_with(edits)
+            return
+        if self._standard is not None:
+            is_retyped = self._standard is not self._pinned
+            self.change(self.look.compare(self._standard, run, is_retyped))
+        self.ran()
+
+    def ran(self) -> None:
+        """A run is in sight, as it is to be: nothing runs after it by itself."""
 
     def _beside(self, run: RunInfo) -> RunInfo | None:
         """What a run without edits is compared with."""
@@ -218,9 +257,12 @@ class Editing(Looking):
     def _edit_ready(self, message: EditReady) -> None:
         self._pending = None
         look = replace(self.look, edits=message.edits)
-        self.change(look.compare(self._pinned or self._unedited, message.run))
+        standard = self._standard
+        is_retyped = standard is not None and standard is not self._pinned
+        self.change(look.compare(standard or self._unedited, message.run, is_retyped))
         changed = ", ".join(edits_name(message.edits))
         self.say(f"{changed[:1].upper()}{changed[1:]}. D shows the difference, Backspace undoes.")
+        self.ran()
 
     @on(EditRefused)
     def _edit_refused(self, message: EditRefused) -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from importlib import import_module
 from typing import ClassVar
 
+import msgspec
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -24,6 +25,7 @@ from attntui.core.protocol import (
 )
 from attntui.core.tokens import sanitise
 from attntui.ui.examples import favourite_head, first_query
+from attntui.ui.history import History
 from attntui.ui.keys import bindings
 from attntui.ui.memory import Memory, Past
 from attntui.ui.messages import (
@@ -39,9 +41,12 @@ from attntui.ui.messages import (
 )
 from attntui.ui.painter import Painter
 from attntui.ui.screens.copying import Copying
+from attntui.ui.screens.expecting import Expecting
 from attntui.ui.screens.exporting import Exporting
 from attntui.ui.screens.prompting import Prompting
+from attntui.ui.screens.retracing import Retracing
 from attntui.ui.screens.seeing import Seeing
+from attntui.ui.screens.swapping import Swapping
 from attntui.ui.session import EngineEnded, Session
 from attntui.ui.state import PAGES, Look, Start
 from attntui.ui.widgets.ask_line import AskLine
@@ -56,7 +61,7 @@ from attntui.ui.widgets.ranked_list import RankedList
 from attntui.ui.widgets.too_small import TooSmall
 
 
-class MainScreen(Seeing, Prompting, Copying, Exporting):
+class MainScreen(Seeing, Expecting, Retracing, Swapping, Prompting, Copying, Exporting):
     """Prompt, head map, grid, lists; one look shared by all."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings()]
@@ -68,6 +73,7 @@ class MainScreen(Seeing, Prompting, Copying, Exporting):
         super().__init__()
         self.session = Session(options, prompt, self.post_message, engine, start.file)
         self.memory = Memory()
+        self.history = History()
         self.look = start.look or Look(
             stack=start.attention or "self", layer=start.layer or 0, head=start.head or 0
         )
@@ -211,9 +217,10 @@ class MainScreen(Seeing, Prompting, Copying, Exporting):
         is_new = before.run is None or before.queries != look.queries
         if is_new:
             look = self._opened(before, look)
-        self.change(look)
+        landed = self.landed(before, look)
+        self.change(landed or look)
         self.new_run(message.run)
-        if is_new:
+        if is_new and landed is None:
             self.run_worker(self._to_strongest_key(look), exit_on_error=False)
 
     def _opened(self, before: Look, look: Look) -> Look:
@@ -347,10 +354,14 @@ class MainScreen(Seeing, Prompting, Copying, Exporting):
         self.app.push_screen(picker, self._model_picked)
 
     def _model_picked(self, name: str | None) -> None:
-        if name is None:
-            return
+        if name is not None:
+            options = self.session.options
+            self.open_model(msgspec.structs.replace(options, model=name, revision=None))
+
+    def open_model(self, options: ModelOptions) -> None:
+        """Load another model and run the prompt."""
         self.run_worker(
-            self.session.switch(name),
+            self.session.switch(options),
             group="session",
             description="engine",
             exclusive=True,
@@ -378,7 +389,8 @@ class MainScreen(Seeing, Prompting, Copying, Exporting):
         elif self.page.give_up():
             self.painter.stop(self.look.page, "reach")
         elif self.focused is self.page:
-            self.say("Nothing is running. q quits.")
+            if not self.stop_swapping():
+                self.say("Nothing is running. q quits.")
         else:
             self.focus_page()
 

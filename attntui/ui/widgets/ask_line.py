@@ -10,11 +10,12 @@ from textual.containers import Horizontal
 from textual.message import Message
 from textual.widgets import Input, Label
 
-Question = Literal["search", "head", "export", "replace"]
+Question = Literal["search", "head", "export", "replace", "token"]
 LABELS: dict[Question, tuple[str, str]] = {
     "search": ("Search the text", "part of it, then Enter; n and N for more"),
     "head": ("Go to head", "layer.head, such as 5.1"),
     "export": ("Write to file", "what is in sight: .png .svg .html .npz .safetensors .json .csv"),
+    "token": ("Replace it by", "other text"),
     "replace": ("The file exists; replace it", "y or n"),
 }
 

@@ -25,6 +25,8 @@ def facts(heads: HeadValues, width: int) -> list[list[Segment]]:
     if heads.values is None:
         return [[], [], [], [], [], _chosen(heads, width)]
     where = "on random tokens" if is_on_random(heads.look) else ""
+    if heads.look.shows_head:
+        where = heads.parts_here or where
     return [
         [],
         _ramp(heads),
@@ -39,8 +41,10 @@ def _ramp(heads: HeadValues) -> list[Segment]:
     faint, measure = heads.style_of("faint"), heads.measure
     ramp = row_segments(range(heads.palette.count), heads.palette, 1)
     most = f"{heads.bound:.3g} {measure.unit}"
-    least = f"-{heads.bound:.3g} " if heads.palette.zero else "0 "
-    return [Segment(" " * INDENT + least, faint), *ramp, Segment(f" {most}", faint)]
+    least = f"{' ' * INDENT}-{heads.bound:.3g}" if heads.palette.zero else f"{' ' * INDENT}0"
+    if heads.look.map == "order":
+        least, most = "words", "order"
+    return [Segment(f"{least} ", faint), *ramp, Segment(f" {most}", faint)]
 
 
 def _values(heads: HeadValues, width: int) -> list[list[Segment]]:

@@ -14,6 +14,7 @@ from textual.strip import Strip
 from attntui.core.head_tables import HeadTable
 from attntui.core.protocol import STATISTICS
 from attntui.core.scale import Scale, shown_levels
+from attntui.core.word_order import WordOrder
 from attntui.render.palette import Palette, differences
 from attntui.render.strips import cursor_segments, marked_segments, row_segments
 from attntui.ui.measures import (
@@ -58,6 +59,7 @@ class HeadValues(Pane):
         self.shift: np.ndarray | None = None
         self.effects: np.ndarray | None = None
         self.direct: np.ndarray | None = None
+        self.order: WordOrder | None = None
         self._done = (0, 0)
         self.statistics: np.ndarray | None = None
         self.eligible: tuple[int, ...] = ()
@@ -69,7 +71,7 @@ class HeadValues(Pane):
         """Follow the selection; the values come later."""
         before, self.look = self.look, look
         if before.run is not look.run or before.stack != look.stack:
-            self.cell_map = self.shares = self.statistics = self.shift = None
+            self.cell_map = self.shares = self.statistics = self.shift = self.order = None
         if before.reading != look.reading:
             self.shares = None
         if before.reading.against != look.reading.against:
@@ -131,6 +133,13 @@ class HeadValues(Pane):
         self._update_levels()
         self._repaint()
 
+    def show_order(self, order: WordOrder | None, done: tuple[int, int]) -> None:
+        """What swapping words has come to so far."""
+        self.order = order
+        self._done = done
+        self._update_levels()
+        self._repaint()
+
     def show_statistics(self, statistics: np.ndarray, eligible: tuple[int, ...]) -> None:
         """(statistics, layers, heads), NaN where no row is eligible."""
         self.statistics, self.eligible = statistics, eligible
@@ -156,6 +165,8 @@ class HeadValues(Pane):
             return self.shift if self.look.map == "shift" else self.effects
         if self.look.map == "direct":
             return self.direct
+        if self.look.map == "order":
+            return None if self.order is None else self.order.difference
         return None if self.statistics is None else self.statistics[STATISTICS.index(self.look.map)]
 
     @property
@@ -169,7 +180,7 @@ class HeadValues(Pane):
     def progress(self) -> str:
         """How much of a sweep is done; empty where all is."""
         done, total = self._done
-        return f"{done}/{total}" if self.look.map == "effect" and done < total else ""
+        return f"{done}/{total}" if self.look.map in {"effect", "order"} and done < total else ""
 
     @property
     def _shape(self) -> tuple[int, int]:
@@ -222,6 +233,17 @@ class HeadValues(Pane):
             return None
         value = float(self.values[self.look.layer, self.look.head])
         return None if math.isnan(value) else value
+
+    @property
+    def parts_here(self) -> str:
+        """What the value of the chosen head is made of; empty where it is whole."""
+        look, order = self.look, self.order
+        if look.map != "order" or order is None or self.value_here() is None:
+            return ""
+        words, places = order.by_words, order.by_position
+        assert words is not None and places is not None
+        here = look.layer, look.head
+        return f"words {words[here]:.2f} · places {places[here]:.2f}"
 
     def largest(self) -> tuple[int, int, float] | None:
         """Layer, head and value of the largest; None while there are no values."""
@@ -293,6 +315,10 @@ class HeadMap(HeadValues):
 
     def show_effects(self, effects: np.ndarray | None, done: tuple[int, int]) -> None:
         super().show_effects(effects, done)
+        self._entitle()
+
+    def show_order(self, order: WordOrder | None, done: tuple[int, int]) -> None:
+        super().show_order(order, done)
         self._entitle()
 
     def _entitle(self) -> None:
@@ -371,6 +397,7 @@ class HeadBar(HeadValues):
         here = self.value_here() if self.look.shows_head else None
         largest = self.largest()
         notes = [f"  {title}" if here is None else f"  {title} {self.measure.shown(here)}"]
+        notes += [f" = {self.parts_here}"] if self.parts_here and here is not None else []
         if largest is not None:
             layer, head, value = largest
             notes.append(f" · largest {layer}.{head} {self.measure.shown(value)}")

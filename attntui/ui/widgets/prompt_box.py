@@ -155,6 +155,11 @@ class PromptBox(TextBox):
         typed = self.typed
         return typed if typed.text and typed != self._pictured and not self.read_only else None
 
+    def lay_aside(self) -> None:
+        """Keep what was typed and has not run among the prompts before: another is to be shown."""
+        if self.draft is not None:
+            self._go_to_end(self.draft)
+
     def open(self, past: list[Past], draft: Past | None) -> None:
         """Begin with the prompts of sessions before, and with what the last one left unrun."""
         self.past = past

@@ -9,7 +9,7 @@ from torch import nn
 from transformers import PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from attntui.core.protocol import ModelOptions, SideInfo, Stack, StackInfo
+from attntui.core.protocol import ModelOptions, PromptInput, SideInfo, Stack, StackInfo
 
 if TYPE_CHECKING:
     from attntui.engine.patterns import Measured
@@ -68,3 +68,5 @@ class Encoded:
     sides: tuple[SideInfo, ...]
     truncated: int = 0
     notes: tuple[str, ...] = ()
+    prompt: PromptInput | None = None
+    """What it was made of."""

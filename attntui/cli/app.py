@@ -7,6 +7,7 @@ import typer
 from typer import Argument, Option
 
 import attntui
+from attntui.cli.generation import GenerationChoice
 from attntui.cli.lens import LensChoice
 from attntui.cli.looking import EditChoice, PictureChoice, ReadingChoice, ViewChoice
 from attntui.cli.options import (
@@ -102,6 +103,7 @@ def show(
     lens: LensChoice,
     reading: ReadingChoice,
     edits: EditChoice,
+    generation: GenerationChoice,
     layer: Annotated[
         int | None, Option(min=0, metavar="N", help="The layer.", show_default=False)
     ] = None,
@@ -161,6 +163,7 @@ def show(
             reading=reading.reading,
             edits=edits.edits,
             lens=lens.order(),
+            generation=generation.order(),
             query=query,
             top=top,
             as_text=text,
@@ -189,6 +192,7 @@ def export(
     lens: LensChoice,
     reading: ReadingChoice,
     edits: EditChoice,
+    generation: GenerationChoice,
     picture: PictureChoice,
     format_: Annotated[
         Literal["npz", "safetensors", "json", "csv", "svg", "png", "html"] | None,
@@ -241,6 +245,7 @@ def export(
             reading=reading.reading,
             edits=edits.edits,
             lens=lens.order(),
+            generation=generation.order(),
             statistics=statistics_basis(statistics, statistics_on),
             logits=logits,
             looks=picture.looks(),

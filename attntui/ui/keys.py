@@ -62,7 +62,7 @@ KEYS: tuple[Key, ...] = (
         "enter",
         "Enter",
         "enter",
-        "Open a head; turn the text round; sort the dimensions",
+        "Open a head; turn the text round; sort the dimensions; go on with a prediction",
         "Cell",
     ),
     Key(
@@ -244,6 +244,23 @@ KEYS: tuple[Key, ...] = (
         "matters",
     ),
     Key("change.estimate", "E", "E", "estimate", "The same, estimated in one pass", "Change"),
+    Key(
+        "change.next",
+        "full_stop",
+        ".",
+        "generate_next",
+        "Add the token that the model predicts next",
+        "Change",
+        "add token",
+    ),
+    Key(
+        "change.generate",
+        "colon",
+        ":",
+        "generate",
+        "Add several tokens: greedy, or with temperature, top-k, top-p, seed",
+        "Change",
+    ),
     Key("prompt.edit", "i", "i", "edit_prompt", "Edit the prompt", "Prompt", "prompt"),
     Key(
         "prompt.second", "I", "I", "edit_second", "Second sentence, or the decoder's text", "Prompt"

@@ -198,9 +198,10 @@ class Editing(Looking):
     def new_run(self, run: RunInfo) -> None:
         """A prompt ran as it is: heads that are off are switched off in it, too."""
         edits, self._unedited = self._edits, run
-        if edits.cuts:
+        cuts = self.whole_cuts(edits.cuts)
+        if len(cuts) < len(edits.cuts):
             self.say("The text changed, so the cut edges are whole again.")
-        self._pending, edits = None, structs.replace(edits, cuts=())
+        self._pending, edits = None, structs.replace(edits, cuts=cuts)
         self.look = replace(self.look, edits=edits)
         if self._pinned is not None and self._pinned.run not in self.session.held:
             self._pinned = self.session.pinned = None
@@ -209,6 +210,10 @@ class Editing(Looking):
             self.edit(edits)
         elif self._pinned is not None:
             self.change(self.look.compare(self._pinned, run))
+
+    def whole_cuts(self, cuts: tuple[Cut, ...]) -> tuple[Cut, ...]:
+        """The cut edges that another text has too."""
+        return ()
 
     def _beside(self, run: RunInfo) -> RunInfo | None:
         """What a run without edits is compared with."""

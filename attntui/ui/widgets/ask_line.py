@@ -10,11 +10,14 @@ from textual.containers import Horizontal
 from textual.message import Message
 from textual.widgets import Input, Label
 
-Question = Literal["search", "head", "export", "replace"]
+from attntui.ui.generation import EXAMPLE
+
+Question = Literal["search", "head", "export", "replace", "generate"]
 LABELS: dict[Question, tuple[str, str]] = {
     "search": ("Search the text", "part of it, then Enter; n and N for more"),
     "head": ("Go to head", "layer.head, such as 5.1"),
     "export": ("Write to file", "what is in sight: .png .svg .html .npz .safetensors .json .csv"),
+    "generate": ("Add tokens", f"how many, the likeliest each; or drawn, as in {EXAMPLE}"),
     "replace": ("The file exists; replace it", "y or n"),
 }
 

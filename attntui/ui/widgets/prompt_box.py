@@ -168,6 +168,12 @@ class PromptBox(TextBox):
         if not self.text:
             self.show_past(past)
 
+    def put(self, past: Past) -> None:
+        """Show a prompt that somebody else wrote; what was typed is found by going up."""
+        if self.draft is not None:
+            self._go_to_end(self.typed)
+        self.show_past(past)
+
     def show_past(self, past: Past) -> None:
         """Show a prompt, both of its texts."""
         self.give(past.text)

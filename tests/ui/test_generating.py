@@ -9,6 +9,7 @@ from attntui.core.errors import UserError
 from attntui.core.protocol import PromptInput, Sampling
 from attntui.demo import MODELS
 from attntui.ui.generation import Order, order_of
+from attntui.ui.memory import Past
 from attntui.ui.state import Start
 from attntui.ui.widgets.prompt_box import PromptBox
 from attntui.ui.widgets.ranked_list import RankedList
@@ -51,13 +52,15 @@ async def test_one_token_and_several(open_app: Opener) -> None:
     async with open_app(prompt=TEXT, start=Start(layer=1, head=2)) as screen:
         main = screen.main
         await screen.press("full_stop")
+        assert main.memory.prompts() == [Past(TEXT)]
         assert ids_of(screen) == first and main.look.query == len(first) - 1
         assert f"p {float(chances[len(first) - 2, first[-1]]):.3f}." in screen.text
         await screen.press("colon", *"5", "enter")
         assert ids_of(screen) == ids and main.look.query == len(ids) - 1
         np.testing.assert_allclose(shown(screen), weights[1, 2], atol=1e-4)
         text = AutoTokenizer.from_pretrained(FOLDER).decode(ids[1:])
-        assert main.query_one(PromptBox).prompt == text
+        box = main.query_one(PromptBox)
+        assert box.prompt == text and box.past == [Past(TEXT), Past(text)]
         assert main.session.prompt == PromptInput(text=text, ids=tuple(ids))
         await screen.press("up", "up")
         at = main.look.query

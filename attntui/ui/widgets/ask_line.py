@@ -17,7 +17,7 @@ LABELS: dict[Question, tuple[str, str]] = {
     "search": ("Search the text", "part of it, then Enter; n and N for more"),
     "head": ("Go to head", "layer.head, such as 5.1"),
     "export": ("Write to file", "what is in sight: .png .svg .html .npz .safetensors .json .csv"),
-    "generate": ("Add tokens", f"how many, the likeliest each; or drawn, as in {EXAMPLE}"),
+    "generate": ("Add tokens", f"20, or {EXAMPLE}"),
     "replace": ("The file exists; replace it", "y or n"),
 }
 

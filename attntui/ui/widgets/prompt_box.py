@@ -203,6 +203,11 @@ class PromptBox(TextBox):
         self._pictured = past
         self.show_edited()
 
+    def forget(self, past: Past) -> None:
+        """A prompt that is not worth going back to."""
+        if past in self.past:
+            self.past.remove(past)
+
     def _go_to_end(self, past: Past) -> None:
         """Make a prompt the newest of the history; an empty one stands below it."""
         if past in self.past:

@@ -10,7 +10,7 @@ from attntui.core.tokens import sanitise
 
 Kind = TypeVar("Kind", bound=msgspec.Struct)
 
-CALLED = {"text": "prompt", "decoder_text": "decoder_prompt", "basis": "on", "count": "k"}
+CALLED = {"text": "prompt", "decoder_text": "decoder_prompt", "basis": "on", "GetTop.count": "k"}
 """What the fields are called that have another name in Python."""
 
 
@@ -45,7 +45,8 @@ def _complaint(struct: Any, what: str, where: str) -> str:
     else:
         expected = what.partition("`")[2].partition("`")[0].replace("null", "None")
         allowed = f"{expected}, not {type(value).__name__}"
-    return f"{CALLED.get(field, field)} must be {allowed}."
+    name = CALLED.get(f"{type(struct).__name__}.{field}", CALLED.get(field, field))
+    return f"{name} must be {allowed}."
 
 
 def _choices(hint: Any) -> list[str]:

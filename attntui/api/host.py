@@ -9,9 +9,9 @@ from typing import NamedTuple, TypeVar
 from attntui.api.loop import Loop
 from attntui.client.engine import Engine
 from attntui.client.errors import EngineFault, EngineGone
-from attntui.client.questions import edit, trace
+from attntui.client.questions import continued, edit, trace
 from attntui.core.errors import UserError
-from attntui.core.protocol import Edits, PromptInput, RunInfo
+from attntui.core.protocol import Edits, PromptInput, RunInfo, Sampling
 from attntui.core.tokens import sanitise_lines
 
 Result = TypeVar("Result")
@@ -77,6 +77,17 @@ class Host:
             return await work(engine)
 
         return self.do(run)
+
+    def generate(self, number: int, recipe: Recipe, count: int, sampling: Sampling) -> RunInfo:
+        """A new run of a run's text and what the model adds to it."""
+
+        async def run(engine: Engine) -> RunInfo:
+            self._held = None
+            info = await continued(engine, self._numbers, number, recipe.edits, count, sampling)
+            self._held = info.run
+            return info
+
+        return self.about(number, recipe, run)
 
     async def _trace(self, engine: Engine, number: int, recipe: Recipe) -> RunInfo:
         self._held = None  # not known, should this be interrupted

@@ -20,6 +20,7 @@ from attntui.core.protocol import (
     Chosen,
     Direction,
     Edits,
+    Generate,
     GetStatistics,
     GetTop,
     Head,
@@ -36,6 +37,7 @@ from attntui.core.protocol import (
     Trust,
     View,
 )
+from attntui.core.sampling import sampling_of
 
 Result = TypeVar("Result")
 
@@ -238,6 +240,38 @@ class Trace(Lenses):
         edits = checked(Edits(heads, ablate_with, tuple(map(cut_of, cuts))))
         recipe = Recipe(self._recipe.prompt, edits)
         return Trace(self._host, recipe, self._host.trace(recipe))
+
+    def generate(
+        self,
+        count: int,
+        temperature: float | None = None,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        seed: int | None = None,
+    ) -> "Trace":
+        """The same text and up to `count` tokens that the model adds, edits in force; this trace
+        stays as it is.
+
+        It stops before an end-of-text token and where the text is as long as the model can read.
+        The new trace's `info.generated` says where the added tokens begin, and how likely each was
+        to the model (its softmax, whatever the token was chosen by). Greedy without options.
+
+        Args:
+            count: how many tokens, at most.
+            temperature: logits are divided by it, and a token is drawn; 1 where another option is
+                given.
+            top_k: only from so many likeliest tokens.
+            top_p: only from the fewest likeliest that reach this share (Holtzman et al. 2020).
+            seed: the same seed gives the same tokens, one at a time or all at once.
+
+        Raises:
+            UserError: the model does not write on, nothing can be added, or an option is out of
+                range.
+        """
+        request = checked(Generate(0, 0, count, sampling_of(temperature, top_k, top_p, seed)))
+        info = self._host.generate(self.info.run, self._recipe, request.count, request.sampling)
+        prompt = self._recipe.prompt if info.generated is None else info.generated.prompt
+        return Trace(self._host, Recipe(prompt, self._recipe.edits), info)
 
     def statistics(self, on: Basis = "prompt", stack: Stack | None = None) -> dict[str, np.ndarray]:
         """Every head statistic by name, each (layers, heads) float32; NaN where no row is eligible.

@@ -8,6 +8,7 @@ from typer import Argument, Option
 
 import attntui
 from attntui.cli.experiments import EXPERIMENTS
+from attntui.cli.generation import GenerationChoice
 from attntui.cli.lens import LensChoice
 from attntui.cli.looking import EditChoice, PictureChoice, ReadingChoice, ViewChoice
 from attntui.cli.options import ModelChoice, PromptChoice, StackChoice, StartChoice, spread
@@ -95,6 +96,7 @@ def show(
     lens: LensChoice,
     reading: ReadingChoice,
     edits: EditChoice,
+    generation: GenerationChoice,
     layer: Annotated[
         int | None, Option(min=0, metavar="N", help="The layer.", show_default=False)
     ] = None,
@@ -164,6 +166,7 @@ def show(
             reading=reading.reading,
             edits=edits.edits,
             lens=lens.order(),
+            generation=generation.order(),
             query=query,
             top=top,
             predict=predict,
@@ -193,6 +196,7 @@ def export(
     lens: LensChoice,
     reading: ReadingChoice,
     edits: EditChoice,
+    generation: GenerationChoice,
     picture: PictureChoice,
     format_: Annotated[
         Literal["npz", "safetensors", "json", "csv", "svg", "png", "html"] | None,
@@ -245,6 +249,7 @@ def export(
             reading=reading.reading,
             edits=edits.edits,
             lens=lens.order(),
+            generation=generation.order(),
             statistics=statistics_basis(statistics, statistics_on),
             logits=logits,
             looks=picture.looks(),

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 from attntui.cli.aim import aimed
+from attntui.cli.generation import Generation
 from attntui.cli.lens import LensOrder
 from attntui.cli.progress import ProgressLine
 from attntui.cli.tracing import traced
@@ -32,6 +33,7 @@ class Order:
     reading: Reading
     edits: Edits
     lens: LensOrder | None
+    generation: Generation | None
     statistics: Basis | None
     logits: bool
     looks: Looks
@@ -120,7 +122,7 @@ async def _export(
     output: str,
     line: ProgressLine,
 ) -> None:
-    async with traced(order.model, order.prompt, order.edits, line) as source:
+    async with traced(order.model, order.prompt, order.edits, line, order.generation) as source:
         wanted = order.wanted
         if order.lens is not None:
             wanted = replace(wanted, lens=(await aimed(order.lens, source, line))[0])

@@ -26,7 +26,7 @@ from attntui.export.tower import Tower
 from attntui.render.heatmap import Heatmap
 from attntui.render.labels import quote
 from attntui.render.listing import PLAIN, legend, ranking
-from attntui.render.names import edits_name, hidden_name, reading_name, view_name
+from attntui.render.names import edits_name, hidden_name, reading_name, sampling_name, view_name
 from attntui.render.palette import Palette
 from attntui.render.prose import prose
 from attntui.render.ranking import top_entries
@@ -89,6 +89,7 @@ class Report:
             yield from _sentence(self.ahead.title, width)
             yield from ranking(self.ahead.entries, "", width)
             yield from _sentence(self.ahead.itself, width)
+        yield from self._added(width)
 
     def _title(self) -> str:
         parts = [
@@ -96,6 +97,7 @@ class Report:
             view_name(self.view, self._aim())
             + hidden_name(self.hidden if self._is_weights else None),
             *edits_name(self.source.edits),
+            *self._added_name(),
             *reading_name(self.reading),
             "exact" if self.source.run.trust.exact else "not known to be exact",
         ]
@@ -106,6 +108,27 @@ class Report:
             return ""
         less = f" less {quote(self.target.foil)}" if self.target.foil else ""
         return f"target {quote(self.target.token)}{less} at {self.target.target.position}"
+
+    def _added_name(self) -> list[str]:
+        found, sampling = self.source.run.generated, self.source.sampling
+        if found is None or sampling is None:
+            return []
+        count = len(found.probabilities)
+        how = ", ".join(sampling_name(sampling)) or "greedily"
+        return [f"{count} {'token' if count == 1 else 'tokens'} added {how}"]
+
+    def _added(self, width: int) -> Lines:
+        """The tokens that the model added."""
+        found = self.source.run.generated
+        if found is not None:
+            tokens = self.source.run.sides[-1].tokens[found.first :]
+            words = [
+                f"{quote(token.text)} {chance:.3f}"
+                for token, chance in zip(tokens, found.probabilities, strict=True)
+            ]
+            first = f"added from token {found.first} on, each with its probability to the model: "
+            yield []
+            yield from _sentence(first + ", ".join(words), width)
 
     def _query_name(self) -> str:
         return f"{self.query} {quote(self.tower.queries[self.query].text)}"

@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from attntui.cli.aim import aimed
+from attntui.cli.generation import Generation
 from attntui.cli.lens import LensOrder
 from attntui.cli.outlook import outlook
 from attntui.cli.progress import ProgressLine
@@ -61,6 +62,7 @@ class Order:
     reading: Reading
     edits: Edits
     lens: LensOrder | None
+    generation: Generation | None
     query: int | None
     top: int
     predict: int
@@ -127,7 +129,7 @@ def _check_one_view(order: Order) -> None:
 
 
 async def _report(order: Order, width: int, line: ProgressLine) -> Report:
-    async with traced(order.model, order.prompt, order.edits, line) as source:
+    async with traced(order.model, order.prompt, order.edits, line, order.generation) as source:
         lens, target = None, None
         if order.lens is not None:
             lens, target = await aimed(order.lens, source, line)

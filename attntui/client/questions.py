@@ -1,9 +1,10 @@
 """Questions with typed answers."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import NamedTuple, TypeVar
 
 import numpy as np
+from msgspec.structs import replace
 
 from attntui.client.engine import Engine
 from attntui.client.errors import EngineFault
@@ -11,6 +12,7 @@ from attntui.core.protocol import (
     Arrays,
     Edit,
     Edits,
+    Generate,
     GetLogits,
     GetWindow,
     Load,
@@ -24,6 +26,7 @@ from attntui.core.protocol import (
     Reply,
     Request,
     RunInfo,
+    Sampling,
     Trace,
     Traced,
     View,
@@ -80,6 +83,29 @@ async def edit(
     """Run the prompt of run `base` again with edits."""
     reply, _ = await ask(engine, Edit(run, base, edits), Traced, progress)
     return reply.info
+
+
+async def continued(
+    engine: Engine,
+    numbers: Iterator[int],
+    base: int,
+    edits: Edits,
+    count: int,
+    sampling: Sampling,
+    progress: OnProgress = None,
+) -> RunInfo:
+    """The text of run `base`, made with `edits`, and up to `count` tokens that the model adds.
+
+    With edits, the whole text is run once more with them, so that a head's mean is over all of it.
+    """
+    request = Generate(next(numbers), base, count, sampling)
+    reply, _ = await ask(engine, request, Traced, progress)
+    added = reply.info
+    if not edits or added.generated is None:
+        return added
+    whole = await trace(engine, next(numbers), added.generated.prompt, progress)
+    info = await edit(engine, next(numbers), whole.run, edits, progress)
+    return replace(info, generated=added.generated, notes=added.notes)
 
 
 class Rows(NamedTuple):

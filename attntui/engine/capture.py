@@ -90,7 +90,9 @@ class Call:
     index: int = 0
     """Which call of its forward it was: the same in every forward over the same text."""
     cross: bool = False
-    output: Tensor | None = None  # (checked rows, heads, value size), see `checked_rows`
+    output: Tensor | None = None  # (checked rows, heads, value size)
+    checked: tuple[int, ...] = ()
+    """The rows of which the kernel's own output is kept, see `checked_rows`."""
 
     @property
     def groups(self) -> int:
@@ -119,6 +121,12 @@ class Change(Protocol):
     def ablate(self, output: Tensor) -> Tensor:
         """What the model goes on with."""
 
+    def at(self, position: int) -> "Change":
+        """The same for a call whose first query is at this position of the text."""
+
+    def within(self, count: int) -> "Change":
+        """The same in a text of the first `count` positions only."""
+
 
 Changes = Mapping[int, Change]
 """By the number of the call."""
@@ -145,8 +153,9 @@ class Recorder:
         call.index = len(self.calls)
         call.name = self._names.get(id(module), type(module).__name__)
         call.cross = bool(getattr(module, "is_cross_attention", False))
-        call.query, call.key, call.value = _own(call.query, call.key, call.value)
-        call.output = output[0, checked_rows(call.query.shape[2])]
+        call.query, call.key, call.value = own(call.query, call.key, call.value)
+        call.checked = tuple(checked_rows(call.query.shape[2]))
+        call.output = output[0, list(call.checked)]
         self.calls.append(call)
 
     def heard(self, module: nn.Module, call: Call, output: Tensor) -> Tensor:
@@ -277,7 +286,7 @@ def storage_bytes(tensors: list[Tensor]) -> int:
     return sum(tensor.untyped_storage().nbytes() for tensor in storages.values())
 
 
-def _own(*tensors: Tensor) -> list[Tensor]:
+def own(*tensors: Tensor) -> list[Tensor]:
     """The tensors, copied where keeping a view would keep a much larger storage alive.
 
     GPT-2's q, k and v are views that fill their storage together and stay as they are; GPT-NeoX's

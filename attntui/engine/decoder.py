@@ -14,6 +14,7 @@ from attntui.engine.alignment import rebuilt
 from attntui.engine.forward import CheckCancel, Report, never, silent, watched
 from attntui.engine.model import LoadedModel
 from attntui.engine.pieces import special_ids, spelled
+from attntui.engine.token_ids import pieces_of
 from attntui.engine.tokenising import Piece, tokenise
 
 
@@ -47,6 +48,9 @@ def decoder_pieces(
                 f"{_name(loaded)} classifies at the end token: use --special-tokens auto."
             )
         return Written([start, *read[:-1]])
+    if prompt.decoder_ids is not None:
+        bare = PromptInput(text=prompt.decoder_text or "", special_tokens="none")
+        return Written([start, *pieces_of(loaded, prompt.decoder_ids, bare, target=True)])
     if prompt.decoder_text:
         bare = PromptInput(text=prompt.decoder_text, special_tokens="none")
         return Written([start, *tokenise(loaded, bare, target=True)])

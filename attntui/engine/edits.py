@@ -57,6 +57,15 @@ class Change:
         output[0, :, list(self.heads)] = self.outputs.to(output.dtype)
         return output
 
+    def at(self, position: int) -> "Change":
+        """See `capture.Change`."""
+        cells = (cell._replace(query=cell.query - position) for cell in self.cells)
+        return replace(self, cells=tuple(cell for cell in cells if cell.query >= 0))
+
+    def within(self, count: int) -> "Change":
+        """See `capture.Change`."""
+        return replace(self, cells=tuple(cell for cell in self.cells if cell.query < count))
+
 
 def changes(base: Run, edits: Edits) -> dict[int, Change]:
     """Edits by the number of the call that they change.

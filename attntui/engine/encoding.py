@@ -16,6 +16,7 @@ from attntui.engine.decoder import decoder_pieces
 from attntui.engine.forward import CheckCancel, Report, never, silent
 from attntui.engine.model import Encoded, LoadedModel, has_decoder
 from attntui.engine.sides import side
+from attntui.engine.token_ids import pieces_of
 from attntui.engine.tokenising import Piece, tokenise
 
 
@@ -44,8 +45,8 @@ def encode(
     prompt = _clean(prompt)
     _check(prompt, loaded)
     first: Side = "encoder" if has_decoder(loaded.model) else "text"
-    pieces = tokenise_chat(loaded, prompt) if prompt.chat else tokenise(loaded, prompt)
-    if not any(piece.part >= 0 for piece in pieces):
+    pieces = _pieces(loaded, prompt)
+    if prompt.ids is None and not any(piece.part >= 0 for piece in pieces):
         raise UserError("The prompt is empty: type some text for the model to read.")
     read = _fit(loaded, pieces, first, prompt)
     cuts = {first: read}
@@ -66,6 +67,12 @@ def encode(
         notes=(*(cut.note for cut in cuts.values() if cut.note), *notes),
         prompt=prompt,
     )
+
+
+def _pieces(loaded: LoadedModel, prompt: PromptInput) -> list[Piece]:
+    if prompt.ids is not None:
+        return pieces_of(loaded, prompt.ids, prompt)
+    return tokenise_chat(loaded, prompt) if prompt.chat else tokenise(loaded, prompt)
 
 
 def takes_pairs(loaded: LoadedModel) -> bool:
@@ -107,7 +114,7 @@ def _clean(prompt: PromptInput) -> PromptInput:
 
 
 def _check(prompt: PromptInput, loaded: LoadedModel) -> None:
-    if not prompt.text:
+    if not (prompt.ids if prompt.ids is not None else prompt.text):
         raise UserError("The prompt is empty: type some text for the model to read.")
     if prompt.decoder_text and not has_decoder(loaded.model):
         raise UserError(

@@ -25,13 +25,14 @@ def predictions(
         UserError: the model predicts nothing, or there is no such position.
     """
     row, what = _row(loaded, run, request.position), WHAT[loaded.predicts or "next"]
+    came = _came(loaded, run, request.position, row)
     if before is None:
         entries = likeliest(loaded, row, request.count)
-        return Predictions(run.number, request.position, what, entries)
+        return Predictions(run.number, request.position, what, entries, came=came)
     place = _counterpart(run, before, request.position)
     if place == UNMATCHED:
         entries = likeliest(loaded, row, request.count)
-        return Predictions(run.number, request.position, what, entries)
+        return Predictions(run.number, request.position, what, entries, came=came)
     other = _row(loaded, before, place).to(row.device)
     if other.shape != row.shape:
         raise UserError("the two runs predict other kinds of outputs, so they are not compared.")
@@ -40,7 +41,17 @@ def predictions(
     entries = _entries(loaded, ids, chances, row, chances_before, other)
     logs = torch.log_softmax(other, dim=-1) - torch.log_softmax(row, dim=-1)
     divergence = max(0.0, float((chances_before * logs).sum()))
-    return Predictions(run.number, request.position, what, entries, divergence)
+    return Predictions(run.number, request.position, what, entries, divergence, came)
+
+
+def _came(loaded: LoadedModel, run: Run, position: int, row: torch.Tensor) -> Prediction | None:
+    """The token after a position, as it was predicted there; None where there is none, or no model
+    of the next token."""
+    tokens = run.encoded.sides[-1].tokens[position + 1 : position + 2]
+    if loaded.predicts != "next" or not tokens or tokens[0].id >= row.shape[-1]:
+        return None
+    ids = torch.tensor([tokens[0].id])
+    return _entries(loaded, ids, torch.softmax(row, dim=-1), row)[0]
 
 
 def _counterpart(run: Run, before: Run, position: int) -> int:

@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 
 import torch
+from msgspec.structs import replace
 
 from attntui.core.errors import UserError
 from attntui.core.protocol import (
     Arrays,
     Done,
     Edit,
+    Generate,
     GetAnswers,
     Load,
     Loaded,
@@ -24,6 +26,7 @@ from attntui.engine.again import NO_MODEL
 from attntui.engine.answers import Answer, answer
 from attntui.engine.edits import changes
 from attntui.engine.finite import all_finite
+from attntui.engine.generating import generate
 from attntui.engine.given import GivenRun
 from attntui.engine.model import LoadedModel, Work
 from attntui.engine.questions import answers
@@ -57,6 +60,8 @@ class Session:
                 return self._trace(request, work)
             case Edit():
                 return self._edit(request, work)
+            case Generate():
+                return self._generate(request, work)
             case GetAnswers():
                 return Arrays(0, ("logprob", "logit_difference")), answers(
                     self._held_model(), request, work
@@ -119,6 +124,15 @@ class Session:
         )
         self._hold(traced, (request.base, *request.keep))
         return Traced(_describe(loaded.device, traced)), []
+
+    def _generate(self, request: Generate, work: Work) -> Answer:
+        base = self._held_run(request.base)
+        if self._given is not None:
+            raise UserError(NO_MODEL)
+        traced, generated = generate(base, request, work)
+        self._hold(traced, request.keep)
+        info = _describe(self._held_model().device, traced)
+        return Traced(replace(info, generated=generated)), []
 
     def _hold(self, newest: Run, keep: Sequence[int]) -> None:
         self._runs = {number: self._runs[number] for number in keep if number in self._runs}

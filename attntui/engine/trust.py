@@ -64,7 +64,9 @@ def check(loaded: LoadedModel, towers: tuple[Tower, ...]) -> Trust:
     output_errors, sum_errors, leaks = [], [], []
     for tower in towers:
         for layer in tower.present:
-            rows = {row: layer.rows(row, row + 1)[:, 0] for row in checked_rows(layer.queries)}
+            kept = layer.call.checked if isinstance(layer, RecordedLayer) else ()
+            checked = kept or checked_rows(layer.queries)
+            rows = {row: layer.rows(row, row + 1)[:, 0] for row in checked}
             sum_errors += [_sum_error(layer, row, weights) for row, weights in rows.items()]
             if tower.causal:
                 leaks += [_leak(row, weights) for row, weights in rows.items()]

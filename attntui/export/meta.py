@@ -33,6 +33,7 @@ def describe_source(source: Source, numbers: Numbers, hidden: Hidden | None) -> 
         "ablated": [head_name(head) for head in source.edits.ablated],
         "ablated_with": source.edits.ablate_with if source.edits.ablated else None,
         "cut": [cut_name(cut) for cut in source.edits.cuts],
+        "generated": _generated(source),
         "truncated": run.truncated,
         "words": numbers.reading.words,
         "sinks": numbers.reading.sinks,
@@ -44,6 +45,21 @@ def describe_source(source: Source, numbers: Numbers, hidden: Hidden | None) -> 
         "lens": None if lens is None else NAMES[type(lens)],
         "target": None if target is None else _plain(target),
         "notes": [*source.remarks, *tower.remarks],
+    }
+
+
+def _generated(source: Source) -> dict[str, object] | None:
+    """The tokens that the model added, how they were chosen, and how likely each was to it."""
+    found = source.run.generated
+    if found is None:
+        return None
+    added = source.run.sides[-1].tokens[found.first :]
+    return {
+        "first": found.first,
+        "token_ids": [token.id for token in added],
+        "tokens": [token.text for token in added],
+        "probabilities": list(found.probabilities),
+        **({} if source.sampling is None else _plain(source.sampling)),
     }
 
 

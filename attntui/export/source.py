@@ -5,7 +5,16 @@ from dataclasses import dataclass, field
 
 from attntui.client.engine import Engine
 from attntui.client.questions import OnProgress, Rows, matrix_rows, window
-from attntui.core.protocol import Edits, GetWindow, ModelInfo, PromptInput, Reading, RunInfo, View
+from attntui.core.protocol import (
+    Edits,
+    GetWindow,
+    ModelInfo,
+    PromptInput,
+    Reading,
+    RunInfo,
+    Sampling,
+    View,
+)
 
 
 @dataclass(frozen=True)
@@ -17,6 +26,8 @@ class Source:
     run: RunInfo
     prompt: PromptInput
     edits: Edits = field(default_factory=Edits)
+    sampling: Sampling | None = None
+    """How the tokens were chosen that the model added; None where it is not known."""
 
     def rows(
         self, view: View, shape: tuple[int, int], reading: Reading, progress: OnProgress

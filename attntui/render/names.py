@@ -18,6 +18,7 @@ from attntui.core.protocol import (
     Reading,
     Relevance,
     Rollout,
+    Sampling,
     Stack,
     Target,
     View,
@@ -137,6 +138,18 @@ def edits_name(edits: Edits) -> list[str]:
     if edits.cuts:
         parts.append(f"cut {', '.join(map(cut_name, edits.cuts))}")
     return parts
+
+
+def sampling_name(sampling: Sampling) -> list[str]:
+    """How tokens are drawn, in parts: `temperature 0.8`, `top-k 40`, `seed 1`; none if greedily."""
+    if sampling.temperature is None:
+        return []
+    parts = [f"temperature {sampling.temperature:g}"]
+    if sampling.top_k is not None:
+        parts.append(f"top-k {sampling.top_k}")
+    if sampling.top_p is not None:
+        parts.append(f"top-p {sampling.top_p:g}")
+    return [*parts, f"seed {sampling.seed}"]
 
 
 def pair_name(between: Between) -> str:

@@ -208,6 +208,25 @@ def predictions_title(found: Predictions, look: Look) -> Title:
     return title
 
 
+def predicted_words(look: Look, found: Predictions | None) -> tuple[str, ...]:
+    """A row's label, in words from long to short; none where no next token is predicted there."""
+    model, run, side = look.model, look.run, look.side("queries")
+    if found is None or model is None or run is None or side is None or not found.entries:
+        return ()
+    is_here = (found.run, found.position) == (run.run, look.token("queries"))
+    if not is_here or model.predicts != "next" or side.name == "encoder":
+        return ()
+    best = found.entries[0]
+    says = f"predicts {quote(best.text)} ({best.probability:.3f})"
+    came = ""
+    if found.came is not None and found.came.id == best.id:
+        came = ", which came"
+    elif found.came is not None:
+        came = f", {quote(found.came.text)} came ({found.came.probability:.3f})"
+    at = f"at {quote(side.tokens[found.position].text)} → "
+    return f"{at}{says}{came}", f"{says}{came}", says
+
+
 def prediction_entries(found: Predictions) -> tuple[Entry, ...]:
     return tuple(
         Entry(visible(entry.text), None, entry.probability, entry.probability_before)

@@ -71,7 +71,7 @@ KEYS: tuple[Key, ...] = (
         "enter",
         "Enter",
         "enter",
-        "Open a head; turn the text round; sort the dimensions",
+        "Open a head; turn the text round; sort the dimensions; go on with a prediction",
         "Cell",
     ),
     Key(
@@ -285,6 +285,23 @@ KEYS: tuple[Key, ...] = (
     Key("text.back", "comma", ",", "step_back", "The run before", "Text"),
     Key("text.on", "semicolon", ";", "step_on", "The run after, the newest", "Text"),
     Key("text.history", "H", "H", "history", "All runs of the session", "Text"),
+    Key(
+        "change.next",
+        "full_stop",
+        ".",
+        "generate_next",
+        "Add the token that the model predicts next",
+        "Change",
+        "add token",
+    ),
+    Key(
+        "change.generate",
+        "colon",
+        ":",
+        "generate",
+        "Add several tokens: greedy, or with temperature, top-k, top-p, seed",
+        "Change",
+    ),
     Key("prompt.edit", "i", "i", "edit_prompt", "Edit the prompt", "Prompt", "prompt"),
     Key(
         "prompt.second", "I", "I", "edit_second", "Second sentence, or the decoder's text", "Prompt"

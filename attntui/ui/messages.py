@@ -88,6 +88,29 @@ class EditRefused(Message):
 
 
 @dataclass
+class CandidatePicked(Message):
+    """A prediction was chosen, to go on with: its place in the list."""
+
+    number: int
+
+
+@dataclass
+class Written(Message):
+    """The model added tokens; `run` is of the whole text, and `is_run`, whether it is the one that
+    is shown now, or the prompt has to run as it is."""
+
+    run: RunInfo
+    is_run: bool
+
+
+@dataclass
+class NotWritten(Message):
+    """The model adds no more; one sentence says why."""
+
+    sentence: str
+
+
+@dataclass
 class Trouble(Message):
     """One sentence for the user."""
 

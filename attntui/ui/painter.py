@@ -251,6 +251,7 @@ class Painter:
 
     def _paint_predictions(self, request: Request, reply: Reply, arrays: list[np.ndarray]) -> None:
         self.predicted = found = cast(Predictions, reply)
+        self._screen.query_one(CursorLine).show_predicted(found)
         title = captions.predictions_title(found, self._look)
         self._list("predictions").show_entries(title, captions.prediction_entries(found))
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ from attntui.core.protocol import (
     PromptInput,
     Reply,
     Request,
+    RunInfo,
     Trace,
     Traced,
     Unload,
@@ -111,9 +113,15 @@ class Session:
         """A typed prompt as the model is to read it; options of the command line stay."""
         second = past.second or None
         before = self.prompt or PromptInput(text=past.text)
+        ids = before.ids if past.text == before.text else None
         if self.is_two_sided:
-            return replace(before, text=past.text, decoder_text=second, pair=None)
-        return replace(before, text=past.text, pair=second, decoder_text=None)
+            written = before.decoder_ids if second == before.decoder_text else None
+            return replace(
+                before, text=past.text, decoder_text=second, pair=None, ids=ids, decoder_ids=written
+            )
+        return replace(
+            before, text=past.text, pair=second, decoder_text=None, ids=ids, decoder_ids=None
+        )
 
     async def _attempt(self) -> bool:
         """Start, load, run; False when the engine died and it is worth another try."""
@@ -170,6 +178,8 @@ class Session:
         """Load another model and run the present prompt; the old one stays where that fails."""
         before, held, file = self.options, self.model, self.file
         self.options = options
+        if self.prompt is not None:  # another vocabulary
+            self.prompt = replace(self.prompt, ids=None, decoder_ids=None)
         self.model = self.file = None
         await self.run()
         if self.model is None and self.engine.alive:
@@ -209,6 +219,30 @@ class Session:
             self.post(EditReady(edits, reply.info))
         except (UserError, EngineFault, EngineGone) as error:
             self.post(EditRefused(str(error)))
+        finally:
+            if turn == self._turns:
+                self.busy = False
+                self.post(Idle())
+
+    def next_run(self) -> int:
+        """The number of a run that is to be made."""
+        self._runs += 1
+        return self._runs
+
+    def adopt(self, run: RunInfo) -> None:
+        """A run of the present prompt that was made otherwise than by running it."""
+        self._deaths = 0
+        self._cache.clear()
+        self.base, self.held = run.run, frozenset({run.run, *self._keep})
+        self.post(RunReady(run))
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """The engine is at work inside, until this ends or a newer call takes over."""
+        self._turns += 1
+        turn, self.busy = self._turns, True
+        try:
+            yield
         finally:
             if turn == self._turns:
                 self.busy = False

@@ -11,12 +11,16 @@ from transformers import (
     BertConfig,
     BertForMaskedLM,
     BertForSequenceClassification,
+    BloomConfig,
+    BloomForCausalLM,
     GPT2Config,
     GPT2LMHeadModel,
     LlamaConfig,
     LlamaForCausalLM,
     MarianConfig,
     MarianMTModel,
+    MistralConfig,
+    MistralForCausalLM,
     PreTrainedModel,
     PreTrainedTokenizerFast,
     RobertaConfig,
@@ -58,7 +62,7 @@ def _classifier(tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
     )
 
 
-def _llama(tokenizer: PreTrainedTokenizerFast, **more: int) -> PreTrainedModel:
+def _llama(tokenizer: PreTrainedTokenizerFast, **more: Any) -> PreTrainedModel:
     sizes = dict(
         hidden_size=32,
         intermediate_size=64,
@@ -68,6 +72,29 @@ def _llama(tokenizer: PreTrainedTokenizerFast, **more: int) -> PreTrainedModel:
         max_position_embeddings=64,
     )
     return LlamaForCausalLM(LlamaConfig(vocab_size=len(tokenizer), **(sizes | more)))
+
+
+def _mistral(tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
+    """Each query sees 8 keys."""
+    config = _llama(tokenizer).config.to_dict()
+    config = {name: config[name] for name in config if name not in ("model_type", "architectures")}
+    return MistralForCausalLM(MistralConfig(**config, sliding_window=8))
+
+
+def _dynamic(tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
+    """Beyond 16 tokens every key turns otherwise with the length of the text."""
+    return _llama(
+        tokenizer,
+        max_position_embeddings=16,
+        rope_parameters={"rope_type": "dynamic", "factor": 4.0, "rope_theta": 10000.0},
+    )
+
+
+def _bloom(tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
+    """Outside of transformers' attention interface."""
+    return BloomForCausalLM(
+        BloomConfig(vocab_size=len(tokenizer), hidden_size=32, n_layer=2, n_head=4)
+    )
 
 
 def _t5(tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
@@ -157,6 +184,9 @@ KINDS: dict[str, tuple[Callable[[], Any], Callable[[Any], PreTrainedModel]]] = {
     "bert": (word_piece_tokenizer, lambda tokenizer: BertForMaskedLM(_bert_config(tokenizer))),
     "classifier": (word_piece_tokenizer, _classifier),
     "llama": (byte_fallback_tokenizer, _llama),
+    "mistral": (byte_fallback_tokenizer, _mistral),
+    "dynamic": (byte_fallback_tokenizer, _dynamic),
+    "bloom": (byte_level_tokenizer, _bloom),
     "slow": (byte_fallback_tokenizer, _slow),
     "t5": (unigram_tokenizer, _t5),
     "bart": (roberta_tokenizer, _bart),

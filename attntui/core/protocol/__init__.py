@@ -18,6 +18,7 @@ from attntui.core.protocol.facts import (
     Trust,
     Word,
 )
+from attntui.core.protocol.generation import Generated, Sampling
 from attntui.core.protocol.inputs import (
     ModelOptions,
     PromptInput,
@@ -77,6 +78,7 @@ from attntui.core.protocol.requests import (
     Call,
     Cancel,
     Edit,
+    Generate,
     GetAnswers,
     GetAttribution,
     GetCellMap,
@@ -127,6 +129,8 @@ __all__ = [
     "Edits",
     "Failed",
     "Flow",
+    "Generate",
+    "Generated",
     "GetAnswers",
     "GetAttribution",
     "GetCellMap",
@@ -175,6 +179,7 @@ __all__ = [
     "Request",
     "Rollout",
     "RunInfo",
+    "Sampling",
     "Scores",
     "Side",
     "SideInfo",

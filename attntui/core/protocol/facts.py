@@ -4,6 +4,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from attntui.core.protocol.generation import Generated
 from attntui.core.protocol.looking import Side, Stack
 
 
@@ -123,3 +124,5 @@ class RunInfo(Struct, frozen=True, kw_only=True):
     truncated: int = 0
     """Tokens cut off by --truncate."""
     notes: tuple[str, ...] = ()
+    generated: Generated | None = None
+    """What the model itself added to the text, where this run is of `Generate`."""

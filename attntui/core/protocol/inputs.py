@@ -21,6 +21,9 @@ class PromptInput(Struct, frozen=True, kw_only=True):
 
     With `chat`, `text` is one user message, or a JSON list of messages with role and content. An
     encoder-decoder without `decoder_text` writes up to `generate` tokens of its own, greedily.
+
+    `ids` are the tokens as they are, in place of tokenising `text`, which is what they say;
+    `decoder_ids` likewise those of `decoder_text`, without the start token.
     """
 
     text: str
@@ -30,6 +33,8 @@ class PromptInput(Struct, frozen=True, kw_only=True):
     special_tokens: Literal["auto", "none", "bos"] = "auto"
     truncate: Literal["left", "right"] | None = None
     generate: int = 32
+    ids: tuple[int, ...] | None = None
+    decoder_ids: tuple[int, ...] | None = None
 
 
 class Question(Struct, frozen=True, kw_only=True):

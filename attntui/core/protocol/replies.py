@@ -120,6 +120,8 @@ class Predictions(Struct, frozen=True, tag="predicted"):
     what: str
     entries: tuple[Prediction, ...]
     divergence: float | None = None
+    came: Prediction | None = None
+    """The token that follows here in the text, of a model that predicts the next one."""
 
 
 class Depth(Struct, frozen=True):

@@ -3,6 +3,7 @@
 from msgspec import Struct
 
 from attntui.core.protocol.edits import AblateWith, Edits, Measure
+from attntui.core.protocol.generation import Sampling
 from attntui.core.protocol.inputs import ModelOptions, PromptInput, Question
 from attntui.core.protocol.looking import (
     Basis,
@@ -55,6 +56,24 @@ class Edit(Struct, frozen=True, tag="edit"):
     run: int
     base: int
     edits: Edits
+    keep: tuple[int, ...] = ()
+
+
+class Generate(Struct, frozen=True, tag="generate"):
+    """Continue the text of run `base`, its edits in force, as run `run`; answered by `Traced`.
+
+    First `tokens` are added as they are, then up to `count` that the model chooses; it stops before
+    an end-of-text token and at the longest text that it reads, and says so in a note. Of the text
+    before, positions up to `last` stay, that included; None: all. Heads at their mean keep the mean
+    of `base`. Of the runs before, only those in `keep` are held any longer.
+    """
+
+    run: int
+    base: int
+    count: int
+    sampling: Sampling = Sampling()
+    last: int | None = None
+    tokens: tuple[int, ...] = ()
     keep: tuple[int, ...] = ()
 
 
@@ -328,6 +347,7 @@ Request = (
     | Unload
     | Trace
     | Edit
+    | Generate
     | GetWindow
     | GetMaps
     | GetCellMap

@@ -228,9 +228,11 @@ class Editing(Looking):
         edits, self._unedited = self._edits, run
         if self._kept is not None and self._kept[0] is self.session.prompt:
             edits = self._kept[1]
-        elif edits.cuts:
-            self.say("The text changed, so the cut edges are whole again.")
-            edits = structs.replace(edits, cuts=())
+        else:
+            cuts = self.whole_cuts(edits.cuts)
+            if len(cuts) < len(edits.cuts):
+                self.say("The text changed, so the cut edges are whole again.")
+            edits = structs.replace(edits, cuts=cuts)
         self._pending = self._kept = None
         self.look = replace(self.look, edits=edits)
         if self._pinned is not None and self._pinned.run not in self.session.held:
@@ -248,6 +250,10 @@ class Editing(Looking):
 
     def ran(self) -> None:
         """A run is in sight, as it is to be: nothing runs after it by itself."""
+
+    def whole_cuts(self, cuts: tuple[Cut, ...]) -> tuple[Cut, ...]:
+        """The cut edges that another text has too."""
+        return ()
 
     def _beside(self, run: RunInfo) -> RunInfo | None:
         """What a run without edits is compared with."""

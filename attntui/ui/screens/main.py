@@ -43,6 +43,7 @@ from attntui.ui.painter import Painter
 from attntui.ui.screens.copying import Copying
 from attntui.ui.screens.expecting import Expecting
 from attntui.ui.screens.exporting import Exporting
+from attntui.ui.screens.generating import Generating
 from attntui.ui.screens.prompting import Prompting
 from attntui.ui.screens.retracing import Retracing
 from attntui.ui.screens.seeing import Seeing
@@ -61,7 +62,9 @@ from attntui.ui.widgets.ranked_list import RankedList
 from attntui.ui.widgets.too_small import TooSmall
 
 
-class MainScreen(Seeing, Expecting, Retracing, Swapping, Prompting, Copying, Exporting):
+class MainScreen(
+    Generating, Seeing, Expecting, Retracing, Swapping, Prompting, Copying, Exporting
+):
     """Prompt, head map, grid, lists; one look shared by all."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings()]
@@ -226,6 +229,9 @@ class MainScreen(Seeing, Expecting, Retracing, Swapping, Prompting, Copying, Exp
     def _opened(self, before: Look, look: Look) -> Look:
         """The look at another text: without the marks of the one before, at a masked place where
         there is one, and at the last token where the cursor was at the last one."""
+        grown = self.opened_after(look)
+        if grown is not None:
+            return grown
         if before.marked_queries or before.marked_keys:
             self.note("The text changed: its rows and columns are not marked any more.")
         none: frozenset[int] = frozenset()
@@ -383,7 +389,9 @@ class MainScreen(Seeing, Expecting, Retracing, Swapping, Prompting, Copying, Exp
             self.say("In 16 colours and without colour, the terminal's own theme is used.")
 
     def action_leave(self) -> None:
-        if self.session.busy:
+        if self.is_writing:
+            self.stop_writing()
+        elif self.session.busy:
             self.workers.cancel_group(self, "session")
             self.say("Cancelled; Enter in the prompt runs it.")
         elif self.page.give_up():

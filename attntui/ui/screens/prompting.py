@@ -81,10 +81,13 @@ class Prompting(Screen[None]):
         if self.session.file is not None:
             self.box.show_past(Past(*(text_of(side.tokens) for side in run.sides)))
         elif self.session.prompt is not None:
-            self._ran = self.session.prompt
+            before, self._ran = self._ran, self.session.prompt
             past = past_of(self._ran)
+            if not _is_made(self._ran):
+                self.memory.add_prompt(past)
+            elif before is not None and _is_made(before):  # one line, however often it grew
+                self.box.forget(past_of(before))
             self.box.remember(past)
-            self.memory.add_prompt(past)
             self._draft = self.box.draft
         self.save_soon()
 
@@ -155,6 +158,11 @@ class Prompting(Screen[None]):
             return
         second.display = True
         self.set_focus(second)
+
+
+def _is_made(prompt: PromptInput) -> bool:
+    """Whether a prompt was not typed, but made of tokens."""
+    return prompt.ids is not None or prompt.decoder_ids is not None
 
 
 def text_of(tokens: Sequence[Token]) -> str:

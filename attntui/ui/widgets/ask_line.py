@@ -10,12 +10,15 @@ from textual.containers import Horizontal
 from textual.message import Message
 from textual.widgets import Input, Label
 
-Question = Literal["search", "head", "export", "replace", "token"]
+from attntui.ui.generation import EXAMPLE
+
+Question = Literal["search", "head", "export", "replace", "token", "generate"]
 LABELS: dict[Question, tuple[str, str]] = {
     "search": ("Search the text", "part of it, then Enter; n and N for more"),
     "head": ("Go to head", "layer.head, such as 5.1"),
     "export": ("Write to file", "what is in sight: .png .svg .html .npz .safetensors .json .csv"),
     "token": ("Replace it by", "other text"),
+    "generate": ("Add tokens", f"20, or {EXAMPLE}"),
     "replace": ("The file exists; replace it", "y or n"),
 }
 

@@ -11,12 +11,12 @@ from textual.style import Style
 from textual.widgets import Static
 
 from attntui.core.amounts import human_bytes
-from attntui.core.protocol import Gradient, ModelInfo, Signed, Trust
+from attntui.core.protocol import Gradient, ModelInfo, Predictions, Signed, Trust
 from attntui.core.scale import weight_at
 from attntui.core.tokens import sanitise
 from attntui.render.labels import quote
 from attntui.render.names import pair_name
-from attntui.ui.captions import whose
+from attntui.ui.captions import predicted_words, whose
 from attntui.ui.keys import TYPING_KEYS
 from attntui.ui.state import PAGES, Legend, Look, PageName
 
@@ -130,6 +130,12 @@ class CursorLine(Static):
         self.look = Look()
         self.weight: float | None = None
         self.legend: Legend = "shades"
+        self.predicted: Predictions | None = None
+
+    def show_predicted(self, found: Predictions) -> None:
+        """What the model says at a row."""
+        self.predicted = found
+        self.refresh()
 
     def show_cell(self, look: Look, weight: float | None, legend: Legend | None = None) -> None:
         """`weight` is None while it is asked for; that of the same cell stays, and the legend."""
@@ -162,10 +168,13 @@ class CursorLine(Static):
         )
         if look.lens != "head" or look.method != "weights":
             left += Content.styled(f"  {whose(look.view)[0]}", Style.parse("$faint"))
-        room = self.size.width - left.cell_length - 2
-        for legend in self._legends():
-            if legend.cell_length <= room:
-                return left + Content(" " * (room + 2 - legend.cell_length)) + legend
+        faint, legends = Style.parse("$faint"), list(self._legends())
+        for words in (*predicted_words(look, self.predicted), ""):
+            said = left + Content.styled(f"  {words}" if words else "", faint)
+            room = self.size.width - said.cell_length - 2
+            for legend in legends:
+                if legend.cell_length <= room:
+                    return said + Content(" " * (room + 2 - legend.cell_length)) + legend
         return left
 
     def _hidden(self, look: Look) -> str:

@@ -173,6 +173,12 @@ class PromptBox(TextBox):
         if not self.text:
             self.show_past(past)
 
+    def put(self, past: Past) -> None:
+        """Show a prompt that somebody else wrote; what was typed is found by going up."""
+        if self.draft is not None:
+            self._go_to_end(self.typed)
+        self.show_past(past)
+
     def show_past(self, past: Past) -> None:
         """Show a prompt, both of its texts."""
         self.give(past.text)
@@ -201,6 +207,11 @@ class PromptBox(TextBox):
         self._go_to_end(past)
         self._pictured = past
         self.show_edited()
+
+    def forget(self, past: Past) -> None:
+        """A prompt that is not worth going back to."""
+        if past in self.past:
+            self.past.remove(past)
 
     def _go_to_end(self, past: Past) -> None:
         """Make a prompt the newest of the history; an empty one stands below it."""

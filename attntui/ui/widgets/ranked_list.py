@@ -11,12 +11,12 @@ from textual.strip import Strip
 from attntui.render.labels import fit
 from attntui.render.ranking import Entry, bar, label_room
 from attntui.ui.captions import Title
-from attntui.ui.messages import CellPicked
+from attntui.ui.messages import CandidatePicked, CellPicked
 from attntui.ui.widgets.pane import Pane
 
 
 class RankedList(Pane):
-    """Largest first; enter or a click goes to the token."""
+    """Largest first; enter or a click goes to the token, or goes on with the one predicted."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "move(-1)", show=False),
@@ -93,9 +93,13 @@ class RankedList(Pane):
             self._pick(offset.y + self.scroll_offset.y)
 
     def _pick(self, line: int) -> None:
-        if line >= len(self.entries) or not self.axis:
+        if line >= len(self.entries):
             return
         self.chosen = line
+        if not self.axis:
+            self.chosen = 0  # what is listed next begins with the likeliest
+            self.post_message(CandidatePicked(line))
+            return
         position = self.entries[line].position
         query = position if self.axis == "query" else None
         key = position if self.axis == "key" else None

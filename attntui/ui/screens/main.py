@@ -62,9 +62,7 @@ from attntui.ui.widgets.ranked_list import RankedList
 from attntui.ui.widgets.too_small import TooSmall
 
 
-class MainScreen(
-    Generating, Seeing, Expecting, Retracing, Swapping, Prompting, Copying, Exporting
-):
+class MainScreen(Generating, Seeing, Expecting, Retracing, Swapping, Prompting, Copying, Exporting):
     """Prompt, head map, grid, lists; one look shared by all."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings()]

@@ -73,8 +73,12 @@ def prepare(options: ModelOptions, work: Work) -> Plan:
     return Plan(options, source, config, chosen, tokenizer, found, device)
 
 
-def load(plan: Plan, work: Work) -> tuple[LoadedModel, ModelInfo]:
+def load(
+    plan: Plan, work: Work, beside: tuple[LoadedModel, ...] = ()
+) -> tuple[LoadedModel, ModelInfo]:
     """Read the weights, check the capture on a short prompt, and describe the model.
+
+    `beside` are models that stay in memory.
 
     Raises:
         UserError: it does not fit, its weights do not fit its config, or it has no attention.
@@ -83,7 +87,8 @@ def load(plan: Plan, work: Work) -> tuple[LoadedModel, ModelInfo]:
     options, chosen = plan.options, plan.architecture
     dtype, note = precision.choose(options.dtype, plan.config, plan.weights, plan.device)
     if not plan.quantised:
-        precision.check_room(plan.weights, dtype, plan.device, options.model)
+        held = sum(each.model.get_memory_footprint() for each in beside)
+        precision.check_room(plan.weights, dtype, plan.device, options.model, held)
     kind: Literal["interface", "eager"] = (
         "interface" if capture.can_capture(chosen.model_class) else "eager"
     )
@@ -107,7 +112,8 @@ def load(plan: Plan, work: Work) -> tuple[LoadedModel, ModelInfo]:
     work.progress("checking attention")
     _check_attention(loaded)
     _check_causal(loaded)
-    return loaded, describe(loaded, plan.source)
+    loaded.info = describe(loaded, plan.source)
+    return loaded, loaded.info
 
 
 def describe(loaded: LoadedModel, source: hub.Source) -> ModelInfo:

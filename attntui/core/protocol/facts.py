@@ -123,3 +123,5 @@ class RunInfo(Struct, frozen=True, kw_only=True):
     truncated: int = 0
     """Tokens cut off by --truncate."""
     notes: tuple[str, ...] = ()
+    model: ModelInfo | None = None
+    """The model that ran."""

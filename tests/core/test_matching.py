@@ -5,7 +5,7 @@ from functools import cache
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attntui.engine.matching import matched
+from attntui.core.matching import matched
 
 texts = st.lists(st.sampled_from("abc"), max_size=7)
 

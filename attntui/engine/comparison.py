@@ -115,8 +115,8 @@ def compared(reader: Reader, run: Run, other: Run, stack: Stack, reading: Readin
     theirs = [tower.name for tower in other.towers]
     if stack not in theirs:
         raise UserError(
-            f"{_named(models[1])} has no {stack} attention, only {', '.join(theirs)}: there is nothing to"
-            f" compare {_named(models[0])} with."
+            f"{_named(models[1])} has no {stack} attention, only {', '.join(theirs)}: there is"
+            f" nothing to compare {_named(models[0])} with."
         )
     sides = zip(run.sides(stack), other.sides(stack), strict=True)
     queries, keys = (_counterparts(*pair, reading.words) for pair in sides)

@@ -17,6 +17,7 @@ from attntui.core.errors import UserError
 from attntui.core.protocol import ModelInfo, ModelOptions, PromptInput
 from attntui.core.tokens import sanitise
 from attntui.engine import (
+    adapter,
     architecture,
     capture,
     devices,
@@ -30,7 +31,7 @@ from attntui.engine import (
 )
 from attntui.engine.download import Bar
 from attntui.engine.finite import all_finite
-from attntui.engine.model import Cancelled, LoadedModel, Work, has_decoder
+from attntui.engine.model import Cancelled, LoadedModel, Work, has_decoder, title
 
 CHECK_PROMPT = "The quick brown fox jumps over the lazy dog."
 
@@ -46,6 +47,7 @@ class Plan:
     tokenizer: PreTrainedTokenizerBase
     weights: weights.Weights
     device: torch.device
+    merged: adapter.Adapter | None = None
 
     @property
     def quantised(self) -> bool:
@@ -70,7 +72,8 @@ def prepare(options: ModelOptions, work: Work) -> Plan:
         chosen = architecture.choose(config, source)
     work.check_cancel()
     tokenizer = _read_tokenizer(source, options)
-    return Plan(options, source, config, chosen, tokenizer, found, device)
+    merged = adapter.find(options, work)
+    return Plan(options, source, config, chosen, tokenizer, found, device, merged)
 
 
 def load(
@@ -93,6 +96,11 @@ def load(
         "interface" if capture.can_capture(chosen.model_class) else "eager"
     )
     model, told = _read_weights(plan, dtype, "attntui" if kind == "interface" else "eager", work)
+    merged = ""
+    if plan.merged is not None:
+        work.progress("merging the adapter")
+        model = adapter.merge(model, plan.merged, options.model)
+        merged = plan.merged.note(options.model)
     model.eval().requires_grad_(False)
     loaded = LoadedModel(
         model=model,
@@ -102,7 +110,7 @@ def load(
         dtype=model.dtype if plan.quantised else dtype,
         capture=kind,
         predicts=chosen.predicts,
-        notes=[each for each in (*plan.source.notes, chosen.note, note) if each],
+        notes=[each for each in (*plan.source.notes, chosen.note, note, merged) if each],
     )
     if plan.weights.pickled:
         loaded.notes.append("The weights are a pickle (.bin), read with weights_only.")
@@ -120,7 +128,7 @@ def describe(loaded: LoadedModel, source: hub.Source) -> ModelInfo:
     """A loaded model in the words the screen shows; hostile text made safe."""
     model, tokenizer = loaded.model, loaded.tokenizer
     return ModelInfo(
-        name=sanitise(source.name),
+        name=title(loaded),
         revision=source.revision,
         architecture=sanitise(type(model).__name__),
         model_type=sanitise(str(model.config.model_type)),

@@ -31,7 +31,7 @@ from attntui.core.protocol import (
     Traced,
 )
 from attntui.demo import MODELS
-from attntui.engine import precision
+from attntui.engine import devices
 from attntui.engine.session import Session
 from tests.engine.tiny_models import save_tiny
 
@@ -117,8 +117,9 @@ def test_how_far_each_head_is_from_that_of_the_other_model(
     q = np.concatenate([eager["demo"], np.zeros((4, 4, 12, 1))], -1)
     middle = (p + q) / 2
     with np.errstate(divide="ignore", invalid="ignore"):
-        terms = sum(np.where(one > 0, one * np.log2(one / middle), 0) for one in (p, q)) / 2
-    assert_allclose(shifts[:, :4], terms.sum(-1).mean(-1), atol=1e-5)
+        terms = [np.where(one > 0, one * np.log2(one / middle), 0) for one in (p, q)]
+    expected = (terms[0] + terms[1]).sum(-1).mean(-1) / 2
+    assert_allclose(shifts[:, :4], expected, atol=1e-5)
 
 
 def test_other_outputs_stand_alone(both: Session) -> None:
@@ -179,9 +180,9 @@ def test_two_checkpoints_predict_beside_each_other(
 
 def test_what_cannot_be_loaded_leaves_both(both: Session, monkeypatch: Any) -> None:
     """Too large beside the pinned run's model; the one before is still there to be asked."""
-    monkeypatch.setattr(precision.devices, "free", lambda device: 1000)
+    monkeypatch.setattr(devices, "free", lambda device: 1000)
     options = ModelOptions(model="demo")
-    with pytest.raises(UserError, match="beside the pinned run's model, which takes [0-9]+ MB"):
+    with pytest.raises(UserError, match=r"beside the pinned run's model, which takes [0-9]+ MB"):
         both.answer(Load(options, (1, 2)), Silent())
     monkeypatch.undo()
     reply, _ = both.answer(GetPredictions(2, 5, 3), Silent())

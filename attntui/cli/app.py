@@ -11,6 +11,7 @@ from attntui.cli.lens import LensChoice
 from attntui.cli.looking import EditChoice, PictureChoice, ReadingChoice, ViewChoice
 from attntui.cli.options import (
     ModelChoice,
+    OtherChoice,
     PromptChoice,
     SpecialTokens,
     StackChoice,
@@ -332,6 +333,70 @@ def ablate(
 
     sets = tuple(heads or ())
     return run_task(Order(model.options(), task, sets, ablate_with, output, force, top))
+
+
+@app.command()
+@spread
+def compare(
+    model: ModelChoice,
+    other: OtherChoice,
+    prompt: PromptChoice,
+    stack: StackChoice,
+    edits: EditChoice,
+    query: Annotated[
+        int | None,
+        Option(
+            min=0,
+            metavar="N",
+            help="The token whose predictions are compared: the masked place or the last one"
+            " without it.",
+            show_default=False,
+        ),
+    ] = None,
+    top: Annotated[int, Option(min=0, help="How many heads the table lists.")] = 10,
+    output: Annotated[
+        str | None,
+        Option(
+            "--csv",
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="A .csv of every head.",
+            show_default=False,
+        ),
+    ] = None,
+    force: Annotated[bool, Option("--force", "-f", help="Replace an existing file.")] = False,
+) -> int:
+    """Find which heads moved: the same text in two models, or without and with a change.
+
+    With --compare MODEL, from --model to that one; with --adapter alone, from the model to it with
+    the adapter; with --ablate or --cut, from the model as it is to it with that change.
+
+    A head's change is the mean over queries of the Jensen-Shannon divergence of its rows, in bits,
+    0 to 1 (Lin 1991). Where texts or tokenizers differ, tokens are laid beside each other by edit
+    distance, and heads are compared by name where both models have them. Then what both predict,
+    with the Kullback-Leibler divergence where their vocabularies are the same.
+
+    .csv has the columns layer, head, divergence, n, the number of queries compared.
+    """
+    from attntui.cli.compare import Order
+    from attntui.cli.compare import compare as compare_runs
+
+    options = model.options()
+    second = other.options(options)
+    text = prompt.required(model.model)
+    order = Order(
+        model=options,
+        other=second,
+        edits=edits.edits,
+        prompt=text,
+        stack=stack.stack,
+        query=query,
+        top=top,
+        output=output,
+        force=force,
+    )
+    return compare_runs(order)
 
 
 @app.command()

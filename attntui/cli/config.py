@@ -9,7 +9,7 @@ from platformdirs import user_config_path
 
 from attntui.core.errors import UserError
 
-RUNNING = ("ablate", "export", "scan", "show")
+RUNNING = ("ablate", "compare", "export", "scan", "show")
 """Commands that run a model."""
 
 

@@ -42,6 +42,7 @@ def _print_version(wanted: bool) -> None:
 def screen(
     context: typer.Context,
     model: ModelChoice,
+    other: OtherChoice,
     prompt: PromptChoice,
     stack: StackChoice,
     start: StartChoice,
@@ -64,9 +65,11 @@ def screen(
     from attntui.cli.screen import open_screen, resume_screen
 
     if resume:
-        _refuse_beside(context, "--resume", ("model", "prompt", "prompt_file", "layer", "head"))
+        _refuse_beside(
+            context, "--resume", ("model", "prompt", "prompt_file", "layer", "head", "compare")
+        )
         return resume_screen(start, stack.stack)
-    return open_screen(model, prompt, start, stack.stack)
+    return open_screen(model, other, prompt, start, stack.stack)
 
 
 def _given(context: typer.Context) -> list[str]:

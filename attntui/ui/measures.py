@@ -170,7 +170,7 @@ def offered(look: Look) -> tuple[MapKind, ...]:
     """What there is to choose from: between sentences only where two are told apart."""
     missing = {
         *(["pair"] if look.between == "all" else []),
-        *(["shift"] if look.before is None else []),
+        *(["shift"] if look.before is look.after else []),
         *(["effect"] if look.target is None else []),
     }
     return tuple(kind for kind in MEASURES if kind not in missing)

@@ -82,11 +82,13 @@ class Memory:
 
     def save_place(self, place: Place) -> None:
         look = replace(
-            place.look,
+            place.look.showing("after"),
             model=None,
             run=None,
             before=None,
             after=None,
+            facing=None,
+            beside=False,
             shown="after",
             target=None,
             method="weights",

@@ -157,7 +157,7 @@ class Session:
             request: Request = Open(self.file)
             self.post(Waiting("reading the file"))
         else:
-            request = Load(self.options)
+            request = Load(self.options, self._keep)
             self.post(Waiting(f"loading {sanitise(self.options.model)}"))
         reply, _ = await self.engine.ask(request, self._progress)
         assert isinstance(reply, Loaded)
@@ -167,9 +167,16 @@ class Session:
         self.post(ModelReady(reply.model))
 
     async def switch(self, name: str) -> None:
-        """Load another model and run the present prompt; the old one stays where that fails."""
+        """As `open`, of a model by its name, loaded as the present one was."""
+        await self.open(replace(self.options, model=name, revision=None, adapter=None))
+
+    async def open(self, options: ModelOptions) -> None:
+        """Load another model and run the present prompt; the old one stays where that fails.
+
+        A pinned run is kept, and its model with it.
+        """
         before, held, file = self.options, self.model, self.file
-        self.options = replace(before, model=name, revision=None)
+        self.options = options
         self.model = self.file = None
         await self.run()
         if self.model is None and self.engine.alive:

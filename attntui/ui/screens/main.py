@@ -20,6 +20,7 @@ from attntui.core.protocol import (
     PromptInput,
 )
 from attntui.core.tokens import sanitise
+from attntui.ui.beside import follow
 from attntui.ui.examples import favourite_head, first_query
 from attntui.ui.keys import bindings
 from attntui.ui.memory import Memory, Past
@@ -35,9 +36,9 @@ from attntui.ui.messages import (
     Waiting,
 )
 from attntui.ui.painter import Painter
+from attntui.ui.screens.comparing import Comparing
 from attntui.ui.screens.copying import Copying
 from attntui.ui.screens.exporting import Exporting
-from attntui.ui.screens.lensing import Lensing
 from attntui.ui.screens.prompting import Prompting
 from attntui.ui.session import EngineEnded, Session
 from attntui.ui.state import PAGES, Look, Start
@@ -53,7 +54,7 @@ from attntui.ui.widgets.ranked_list import RankedList
 from attntui.ui.widgets.too_small import TooSmall
 
 
-class MainScreen(Lensing, Prompting, Copying, Exporting):
+class MainScreen(Comparing, Prompting, Copying, Exporting):
     """Prompt, head map, grid, lists; one look shared by all."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings()]
@@ -73,6 +74,8 @@ class MainScreen(Lensing, Prompting, Copying, Exporting):
         self._trouble = ""
         self._is_refused = False
         """Whether the model could not be loaded."""
+        self._has_compared = False
+        """Whether the model to compare with, from the command line, was asked for."""
 
     def compose(self) -> ComposeResult:
         yield StatusLine()
@@ -132,11 +135,11 @@ class MainScreen(Lensing, Prompting, Copying, Exporting):
     @on(Waiting)
     def _show_waiting(self, message: Waiting) -> None:
         self.query_one(StatusLine).show_waiting(message.what, message.share)
-        self.query_one(AttentionGrid).show_waiting(message.what, message.share)
+        self.query_one("#grid", AttentionGrid).show_waiting(message.what, message.share)
 
     @on(Idle)
     def _stop_waiting(self) -> None:
-        self.query_one(AttentionGrid).show_waiting(self._trouble, None)
+        self.query_one("#grid", AttentionGrid).show_waiting(self._trouble, None)
         loads = "Ctrl+O opens one" if self._is_refused else "U loads it"
         missing = "" if self.session.model is not None else f"no model loaded · {loads}"
         self.query_one(StatusLine).show_waiting(missing, None)
@@ -194,7 +197,11 @@ class MainScreen(Lensing, Prompting, Copying, Exporting):
             look = self._opened(before, look)
         self.change(look)
         self.new_run(message.run)
-        if is_new:
+        if self._start.compare is not None and not self._has_compared:
+            self._has_compared = True
+            self.compare_with(self._start.compare)
+            return
+        if is_new and self.look.facing is None:
             self.run_worker(self._to_strongest_key(look), exit_on_error=False)
 
     def _opened(self, before: Look, look: Look) -> Look:
@@ -203,6 +210,8 @@ class MainScreen(Lensing, Prompting, Copying, Exporting):
         if before.marked_queries or before.marked_keys:
             self.note("The text changed: its rows and columns are not marked any more.")
         none: frozenset[int] = frozenset()
+        if look.facing is not None:  # the cursor stays where it is in the pinned text
+            return replace(follow(before, look), marked_queries=none, marked_keys=none)
         first = first_query(look)
         is_mask = first < len(look.queries) - 1
         was_last = before.query >= len(before.queries) - 1
@@ -253,6 +262,7 @@ class MainScreen(Lensing, Prompting, Copying, Exporting):
             self.set_class(name == look.page, f"-{name}")
         self.query_one(StatusLine).show_look(look)
         self.page.show_look(look)
+        self.show_beside()
         for heads in self.query(HeadValues):
             heads.show_look(look)
         self.page.show_values(self.query_one(HeadMap).values)
@@ -275,7 +285,7 @@ class MainScreen(Lensing, Prompting, Copying, Exporting):
 
     @on(RequestsChanged)
     def _follow(self) -> None:
-        self.painter.follow(self.look, self.page)
+        self.painter.follow(self.look, self.page, self.side_grid)
 
     # From the panes.
 

@@ -69,7 +69,7 @@ def screen(
             context, "--resume", ("model", "prompt", "prompt_file", "layer", "head", "compare")
         )
         return resume_screen(start, stack.stack)
-    return open_screen(model, other, prompt, start, stack.stack)
+    return open_screen(model, prompt, start, stack.stack, other)
 
 
 def _given(context: typer.Context) -> list[str]:

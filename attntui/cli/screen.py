@@ -15,10 +15,10 @@ from attntui.ui.terminal import has_terminal
 
 def open_screen(
     model: ModelChoice,
-    other: OtherChoice,
     prompt: PromptChoice,
     choice: StartChoice,
     attention: Stack | None,
+    other: OtherChoice | None = None,
 ) -> int:
     """Run the screen; its exit status.
 
@@ -26,7 +26,7 @@ def open_screen(
         UserError: there is no terminal, or the config file is not understood.
     """
     options = model.options()
-    compare = other.options(options)
+    compare = None if other is None else other.options(options)
     text = prompt.given(options.model)
     if prompt.prompt_file == STDIN:
         _take_keyboard_back()

@@ -71,8 +71,11 @@ def names(look: "Look") -> tuple[str, str]:
         return "", ""
     models = before.model, after.model
     if models[0] is not None and models[1] is not None and models[0] != models[1]:
-        told = model_name(models[0], models[1]), model_name(models[1], models[0])
-        return (told[0], told[1]) if told[0] != told[1] else (f"{told[0]} before", told[1])
+        called = model_name(models[0], models[1]), model_name(models[1], models[0])
+        return _apart(
+            ", ".join((called[0], *edits_name(look.before_edits))),
+            ", ".join((called[1], *edits_name(look.edits))),
+        )
     pinned, now = look.showing("before"), look.showing("after")
     if before is after:
         ways = [_way(each) for each in (pinned, now)]
@@ -80,7 +83,12 @@ def names(look: "Look") -> tuple[str, str]:
     texts = [[side.tokens for side in run.sides] for run in (before, after)]
     if look.facing is not None and texts[0] != texts[1]:
         return "the pinned text", "this text"
-    return _edited(look.before_edits), _edited(look.edits)
+    return _apart(_edited(look.before_edits), _edited(look.edits))
+
+
+def _apart(before: str, after: str) -> tuple[str, str]:
+    """Both names, which are never the same."""
+    return (before, after) if before != after else (f"{before}, pinned", after)
 
 
 def _way(look: "Look") -> str:

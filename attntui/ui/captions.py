@@ -26,9 +26,12 @@ from attntui.render.names import (
 from attntui.render.ranking import Entry
 from attntui.render.thumbnails import Grain
 from attntui.ui.beside import names, same_model
-from attntui.ui.state import Look
+from attntui.ui.state import Look, PageName
 
 ROWS_AND_COLUMNS: Part = ("query (row) attends to key (column)", "")
+
+WEIGHT_PAGES: tuple[PageName, ...] = ("lines", "neuron")
+"""Where no difference is drawn."""
 
 Title = list[Part]
 """Parts of a title, the most important first; a pane chooses the wordings that fit."""
@@ -166,7 +169,7 @@ def changes(look: Look) -> Title:
     short = ", ".join(filter(None, (heads, cuts)))
     told = ", ".join(edits_name(look.edits))
     notes: Title = [(told, short)] if told else []
-    if look.shown == "difference" and not look.why_apart:
+    if look.reading.against and look.page not in WEIGHT_PAGES:
         notes.append((f"difference: {after} less {before}", f"less {before}", "difference"))
     elif look.beside or not same_model(look.before, look.after):
         notes = [(f"after: {after}", "after"), *(notes if told != after else [])]
@@ -200,7 +203,7 @@ def predictions_title(found: Predictions, look: Look) -> Title:
     what, at = sanitise(found.what), f"at {found.position}"
     title: Title = [(what, what.removeprefix("token ")), (f"{at} {quote(token.text)}", at, "")]
     if found.apart:
-        title.insert(1, ("alone: other outputs than before", "alone"))
+        title.insert(1, (found.apart, "other outputs: not compared", "not compared"))
     if found.divergence is not None:
         title.insert(1, (f"KL {found.divergence:.3f} nats", f"KL {found.divergence:.2f}"))
     return title

@@ -1,6 +1,7 @@
 """Runs of two models beside each other: against both models' own eager attention."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from attntui.core.protocol import (
 )
 from attntui.demo import MODELS
 from attntui.engine import devices
+from attntui.engine.outputs import same_outputs
 from attntui.engine.session import Session
 from tests.engine.tiny_models import save_tiny
 
@@ -133,6 +135,16 @@ def test_other_outputs_stand_alone(both: Session) -> None:
     with pytest.raises(UserError, match="demo has other outputs than demo-bert"):
         aimed = Gradient("self", 1, 2, Target(5, 100))
         both.answer(window(aimed, Reading(against=1)), Silent())
+
+
+def test_what_stands_in_a_place_is_not_what_comes_next(load: Callable[[str], Any]) -> None:
+    loaded = load("gpt2")
+    again = replace(loaded, outputs=None)
+    assert same_outputs(loaded, again)
+    assert not same_outputs(loaded, replace(again, predicts="masked"))
+    labels = [replace(each, predicts="classes", outputs=None) for each in (loaded, load("bert"))]
+    assert same_outputs(*labels)
+    assert not same_outputs(loaded, load("bert"))
 
 
 def test_two_views_of_one_run_and_of_two(both: Session, eager: dict[str, np.ndarray]) -> None:

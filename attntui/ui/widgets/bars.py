@@ -175,7 +175,8 @@ class CursorLine(Static):
         if look.is_compared:
             left += Content.styled(f"  {run_name(look)}", Style.parse("$faint"))
             left += self._beside()
-        if look.lens != "head" or look.method != "weights":
+        is_named = look.is_compared and look.before is look.after  # two views, each by its name
+        if not is_named and (look.lens != "head" or look.method != "weights"):
             left += Content.styled(f"  {whose(look.view)[0]}", Style.parse("$faint"))
         room = self.size.width - left.cell_length - 2
         for legend in self._legends():

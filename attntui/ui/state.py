@@ -313,6 +313,17 @@ class Look:
         mine = replace(self, before=None, after=None, shown="after", facing=None)
         return replace(look, **kept, facing=mine)
 
+    def in_step(self, was: "Look") -> "Look":
+        """With what it is compared with looked at alike, where that is another run, and both were
+        looked at alike before this change: so `m` shows the means of two models."""
+        facing = self.facing
+        if facing is None or facing is not was.facing or self.before is self.after:
+            return self
+        if any(getattr(was, name) != getattr(facing, name) for name in WAY):
+            return self
+        way = {name: getattr(self, name) for name in WAY}
+        return replace(self, facing=replace(facing, **way))
+
     @property
     def other(self) -> "Look | None":
         """The look at the run that this one is compared with; None where there is none. Its query

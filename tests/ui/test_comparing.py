@@ -77,7 +77,12 @@ async def test_one_sentence_in_two_models_side_by_side(
             line = screen.lines[-2]
             assert f"{ours[1, 2, query, key]:.4f}  demo-bert · " in line
             assert f"{theirs[1, 2, query, key]:.4f}  demo" in line
-        await screen.press("ctrl+end")
+        await screen.press("m")  # of both: they are looked at alike
+        np.testing.assert_allclose(shown(screen), ours[1].mean(0), atol=1e-5)
+        np.testing.assert_allclose(shown(screen, "beside"), theirs[1].mean(0), atol=1e-5)
+        await screen.press("m", "m", "w")
+        assert side.look.words and not main.look.why_apart
+        await screen.press("w", "ctrl+end")
         assert side.look.query == -1 and "none  demo" in screen.lines[-2]
 
         await screen.press("up", "D")

@@ -252,7 +252,7 @@ class MainScreen(Comparing, Prompting, Copying, Exporting):
     def change(self, look: Look) -> None:
         """Show another look, and ask for what it needs."""
         before = self.look
-        self.look = look = look.settle()
+        self.look = look = look.settle().in_step(before)
         if look != before:
             self.query_one(MessageLine).act()
         if before.run is not look.run or before.stack != look.stack:

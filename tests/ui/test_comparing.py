@@ -41,9 +41,9 @@ def eager() -> dict[str, np.ndarray]:
 
 
 @asynccontextmanager
-async def both(open_app: Opener, size: tuple[int, int] = (120, 36)) -> AsyncIterator[Screen]:
+async def both(open_app: Opener) -> AsyncIterator[Screen]:
     """`demo`, pinned, and `demo-bert`, by one key."""
-    async with open_app(prompt=TEXT, size=size, start=Start(layer=1, head=2)) as screen:
+    async with open_app(prompt=TEXT, start=Start(layer=1, head=2)) as screen:
         await screen.press("K")
         await screen.press(*"demo-bert", "enter")
         main = screen.main
@@ -172,16 +172,17 @@ async def test_raw_beside_words_has_no_difference(open_app: Opener) -> None:
         assert not screen.main.look.is_compared and not screen.main.query(SideGrid)
 
 
-async def test_where_there_is_no_room_it_says_so(open_app: Opener) -> None:
-    async with both(open_app, (80, 24)) as screen:
-        assert not screen.main.query(SideGrid)
-        await screen.press("B")
-        assert "There is no room for two grids" in screen.text
-        await screen.press("A")
-        assert isinstance(screen.app.screen, ChangedHeads)
-    async with both(open_app, (80, 40)) as screen:
-        side, grid = (screen.main.query_one(f"#{each}").region for each in ("beside", "grid"))
+async def test_one_above_the_other_and_where_there_is_no_room(open_app: Opener) -> None:
+    async with open_app(prompt=TEXT, size=(80, 40), start=Start(layer=1, head=2)) as screen:
+        main = screen.main
+        await screen.press("c", "m", "B")
+        side, grid = (main.query_one(f"#{each}").region for each in ("beside", "grid"))
         assert side.x == grid.x and side.bottom <= grid.y and min(side.height, grid.height) > 8
+        await screen.pilot.resize_terminal(80, 24)
+        await screen.settled()
+        assert not main.query_one(SideGrid).region and "after: Mean of layer 1" in screen.text
+        await screen.press("B", "B")
+        assert "There is no room for two grids" in screen.text and not main.query(SideGrid)
 
 
 async def test_it_opens_with_two_models_and_the_pin_goes_with_the_engine(

@@ -88,6 +88,7 @@ def load(
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto",
     trust_remote_code: bool = False,
     offline: bool = False,
+    adapter: str | os.PathLike[str] | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Model:
     """Load a model in a process of its own.
@@ -99,6 +100,7 @@ def load(
         dtype: number format of the weights; auto keeps the checkpoint's.
         trust_remote_code: run the Python code that the model brings along.
         offline: use no network.
+        adapter: a PEFT adapter, a folder or a hub id, merged into the model (extra attntui[peft]).
         progress: called, in another thread, with how far the loading is.
 
     Raises:
@@ -113,6 +115,7 @@ def load(
             dtype=dtype,
             trust_remote_code=trust_remote_code,
             offline=offline,
+            adapter=None if adapter is None else os.fspath(adapter),
         )
     )
 

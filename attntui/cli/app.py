@@ -11,7 +11,14 @@ from attntui.cli.experiments import EXPERIMENTS
 from attntui.cli.generation import GenerationChoice
 from attntui.cli.lens import LensChoice
 from attntui.cli.looking import EditChoice, PictureChoice, ReadingChoice, ViewChoice
-from attntui.cli.options import ModelChoice, PromptChoice, StackChoice, StartChoice, spread
+from attntui.cli.options import (
+    ModelChoice,
+    OtherChoice,
+    PromptChoice,
+    StackChoice,
+    StartChoice,
+    spread,
+)
 from attntui.core.errors import UserError
 
 # Plain help and plain errors: Rich's markup must never read a model's name or a prompt.
@@ -35,6 +42,7 @@ def _print_version(wanted: bool) -> None:
 def screen(
     context: typer.Context,
     model: ModelChoice,
+    other: OtherChoice,
     prompt: PromptChoice,
     stack: StackChoice,
     start: StartChoice,
@@ -57,9 +65,11 @@ def screen(
     from attntui.cli.screen import open_screen, resume_screen
 
     if resume:
-        _refuse_beside(context, "--resume", ("model", "prompt", "prompt_file", "layer", "head"))
+        _refuse_beside(
+            context, "--resume", ("model", "prompt", "prompt_file", "layer", "head", "compare")
+        )
         return resume_screen(start, stack.stack)
-    return open_screen(model, prompt, start, stack.stack)
+    return open_screen(model, prompt, start, stack.stack, other)
 
 
 def _given(context: typer.Context) -> list[str]:
@@ -287,6 +297,70 @@ def view(
 
 for experiment in EXPERIMENTS:
     app.command()(experiment)
+
+
+@app.command()
+@spread
+def compare(
+    model: ModelChoice,
+    other: OtherChoice,
+    prompt: PromptChoice,
+    stack: StackChoice,
+    edits: EditChoice,
+    query: Annotated[
+        int | None,
+        Option(
+            min=0,
+            metavar="N",
+            help="The token whose predictions are compared: the masked place or the last one"
+            " without it.",
+            show_default=False,
+        ),
+    ] = None,
+    top: Annotated[int, Option(min=0, help="How many heads the table lists.")] = 10,
+    output: Annotated[
+        str | None,
+        Option(
+            "--csv",
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="A .csv of every head.",
+            show_default=False,
+        ),
+    ] = None,
+    force: Annotated[bool, Option("--force", "-f", help="Replace an existing file.")] = False,
+) -> int:
+    """Find which heads moved: the same text in two models, or without and with a change.
+
+    With --compare MODEL, from --model to that one; with --adapter alone, from the model to it with
+    the adapter; with --ablate or --cut, from the model as it is to it with that change.
+
+    A head's change is the mean over queries of the Jensen-Shannon divergence of its rows, in bits,
+    0 to 1 (Lin 1991). Where texts or tokenizers differ, tokens are laid beside each other by edit
+    distance, and heads are compared by name where both models have them. Then what both predict,
+    with the Kullback-Leibler divergence where their vocabularies are the same.
+
+    .csv has the columns layer, head, divergence, n, the number of queries compared.
+    """
+    from attntui.cli.compare import Order
+    from attntui.cli.compare import compare as compare_runs
+
+    options = model.options()
+    second = other.options(options)
+    text = prompt.required(model.model)
+    order = Order(
+        model=options,
+        other=second,
+        edits=edits.edits,
+        prompt=text,
+        stack=stack.stack,
+        query=query,
+        top=top,
+        output=output,
+        force=force,
+    )
+    return compare_runs(order)
 
 
 @app.command()

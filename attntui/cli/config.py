@@ -12,6 +12,7 @@ from attntui.core.errors import UserError
 RUNNING = (
     "ablate",
     "attribution",
+    "compare",
     "distance",
     "export",
     "logit-lens",

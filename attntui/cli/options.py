@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Annotated, Any, Literal, get_type_hints
 
+from msgspec.structs import replace
 from typer import Option
 
 from attntui.cli.prompts import check_text, default_prompt, read_prompt
@@ -39,6 +40,15 @@ class ModelChoice:
         bool, Option("--trust-remote-code", help="Run the Python code that the model brings along.")
     ] = False
     offline: Annotated[bool, Option("--offline", help="Use no network.")] = False
+    adapter: Annotated[
+        str | None,
+        Option(
+            metavar="ADAPTER",
+            help="A PEFT adapter, a folder or a hub id, merged into the model (with the extra"
+            " attntui[peft]).",
+            show_default=False,
+        ),
+    ] = None
 
     def options(self) -> ModelOptions:
         """As the engine takes them."""
@@ -49,7 +59,40 @@ class ModelChoice:
             dtype=self.dtype,
             trust_remote_code=self.trust_remote_code,
             offline=self.offline,
+            adapter=check_text(self.adapter, "--adapter") if self.adapter else None,
         )
+
+
+@dataclass(frozen=True)
+class OtherChoice:
+    """The model that is compared with the first."""
+
+    compare: Annotated[
+        str | None,
+        Option(
+            metavar="MODEL",
+            help="Another model, whose run of the same text is compared with that of --model.",
+            show_default=False,
+        ),
+    ] = None
+    compare_revision: Annotated[
+        str | None,
+        Option(
+            metavar="REVISION",
+            help="Its branch, tag or commit; alone, another revision of --model.",
+            show_default=False,
+        ),
+    ] = None
+
+    def options(self, model: ModelOptions) -> ModelOptions | None:
+        """The other model, loaded as the first one is; None where none is asked for."""
+        if self.compare is None and self.compare_revision is None:
+            return None
+        name = model.model if self.compare is None else check_text(self.compare, "--compare")
+        revision = self.compare_revision
+        if revision is not None:
+            revision = check_text(revision, "--compare-revision")
+        return replace(model, model=name, revision=revision, adapter=None)
 
 
 SpecialTokens = Annotated[

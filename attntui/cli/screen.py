@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from attntui.cli.config import read_config
-from attntui.cli.options import ModelChoice, PromptChoice, StartChoice
+from attntui.cli.options import ModelChoice, OtherChoice, PromptChoice, StartChoice
 from attntui.cli.prompts import STDIN, read_file
 from attntui.core.errors import UserError
 from attntui.core.head_tables import tables_of
@@ -15,7 +15,11 @@ from attntui.ui.terminal import has_terminal
 
 
 def open_screen(
-    model: ModelChoice, prompt: PromptChoice, choice: StartChoice, attention: Stack | None
+    model: ModelChoice,
+    prompt: PromptChoice,
+    choice: StartChoice,
+    attention: Stack | None,
+    other: OtherChoice | None = None,
 ) -> int:
     """Run the screen; its exit status.
 
@@ -23,6 +27,7 @@ def open_screen(
         UserError: there is no terminal, or the config file is not understood.
     """
     options = model.options()
+    compare = None if other is None else other.options(options)
     text = prompt.given(options.model)
     if prompt.prompt_file == STDIN:
         _take_keyboard_back()
@@ -33,7 +38,9 @@ def open_screen(
 
     place = None if prompt.is_given else Memory().place()
     draft = place.draft if place is not None and place.options.model == options.model else None
-    return run_screen(options, text, Start(attention=attention, draft=draft, **_start(choice)))
+    return run_screen(
+        options, text, Start(attention=attention, draft=draft, compare=compare, **_start(choice))
+    )
 
 
 def resume_screen(choice: StartChoice, attention: Stack | None) -> int:

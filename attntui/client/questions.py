@@ -57,9 +57,14 @@ async def ask(
     return reply, arrays
 
 
-async def load(engine: Engine, options: ModelOptions, progress: OnProgress = None) -> ModelInfo:
-    """Load a model."""
-    reply, _ = await ask(engine, Load(options), Loaded, progress)
+async def load(
+    engine: Engine,
+    options: ModelOptions,
+    progress: OnProgress = None,
+    keep: tuple[int, ...] = (),
+) -> ModelInfo:
+    """Load a model; runs in `keep` are held on."""
+    reply, _ = await ask(engine, Load(options, keep), Loaded, progress)
     return reply.model
 
 
@@ -70,10 +75,14 @@ async def open_file(engine: Engine, path: str, progress: OnProgress = None) -> M
 
 
 async def trace(
-    engine: Engine, run: int, prompt: PromptInput, progress: OnProgress = None
+    engine: Engine,
+    run: int,
+    prompt: PromptInput,
+    progress: OnProgress = None,
+    keep: tuple[int, ...] = (),
 ) -> RunInfo:
-    """Run the loaded model on a prompt."""
-    reply, _ = await ask(engine, Trace(run, prompt), Traced, progress)
+    """Run the loaded model on a prompt; runs in `keep` are held on."""
+    reply, _ = await ask(engine, Trace(run, prompt, keep), Traced, progress)
     return reply.info
 
 

@@ -17,6 +17,7 @@ from attntui.core.errors import UserError
 from attntui.core.protocol import ModelInfo, ModelOptions, PromptInput
 from attntui.core.tokens import sanitise
 from attntui.engine import (
+    adapter,
     architecture,
     capture,
     devices,
@@ -30,7 +31,7 @@ from attntui.engine import (
 )
 from attntui.engine.download import Bar
 from attntui.engine.finite import all_finite
-from attntui.engine.model import Cancelled, LoadedModel, Work, has_decoder
+from attntui.engine.model import Cancelled, LoadedModel, Work, has_decoder, title
 
 CHECK_PROMPT = "The quick brown fox jumps over the lazy dog."
 
@@ -46,6 +47,7 @@ class Plan:
     tokenizer: PreTrainedTokenizerBase
     weights: weights.Weights
     device: torch.device
+    merged: adapter.Adapter | None = None
 
     @property
     def quantised(self) -> bool:
@@ -70,11 +72,16 @@ def prepare(options: ModelOptions, work: Work) -> Plan:
         chosen = architecture.choose(config, source)
     work.check_cancel()
     tokenizer = _read_tokenizer(source, options)
-    return Plan(options, source, config, chosen, tokenizer, found, device)
+    merged = adapter.find(options, work)
+    return Plan(options, source, config, chosen, tokenizer, found, device, merged)
 
 
-def load(plan: Plan, work: Work) -> tuple[LoadedModel, ModelInfo]:
+def load(
+    plan: Plan, work: Work, beside: tuple[LoadedModel, ...] = ()
+) -> tuple[LoadedModel, ModelInfo]:
     """Read the weights, check the capture on a short prompt, and describe the model.
+
+    `beside` are models that stay in memory.
 
     Raises:
         UserError: it does not fit, its weights do not fit its config, or it has no attention.
@@ -83,11 +90,17 @@ def load(plan: Plan, work: Work) -> tuple[LoadedModel, ModelInfo]:
     options, chosen = plan.options, plan.architecture
     dtype, note = precision.choose(options.dtype, plan.config, plan.weights, plan.device)
     if not plan.quantised:
-        precision.check_room(plan.weights, dtype, plan.device, options.model)
+        held = sum(each.model.get_memory_footprint() for each in beside)
+        precision.check_room(plan.weights, dtype, plan.device, options.model, held)
     kind: Literal["interface", "eager"] = (
         "interface" if capture.can_capture(chosen.model_class) else "eager"
     )
     model, told = _read_weights(plan, dtype, "attntui" if kind == "interface" else "eager", work)
+    merged = ""
+    if plan.merged is not None:
+        work.progress("merging the adapter")
+        model = adapter.merge(model, plan.merged, options.model)
+        merged = plan.merged.note(options.model)
     model.eval().requires_grad_(False)
     loaded = LoadedModel(
         model=model,
@@ -97,7 +110,7 @@ def load(plan: Plan, work: Work) -> tuple[LoadedModel, ModelInfo]:
         dtype=model.dtype if plan.quantised else dtype,
         capture=kind,
         predicts=chosen.predicts,
-        notes=[each for each in (*plan.source.notes, chosen.note, note) if each],
+        notes=[each for each in (*plan.source.notes, chosen.note, note, merged) if each],
     )
     if plan.weights.pickled:
         loaded.notes.append("The weights are a pickle (.bin), read with weights_only.")
@@ -107,14 +120,15 @@ def load(plan: Plan, work: Work) -> tuple[LoadedModel, ModelInfo]:
     work.progress("checking attention")
     _check_attention(loaded)
     _check_causal(loaded)
-    return loaded, describe(loaded, plan.source)
+    loaded.info = describe(loaded, plan.source)
+    return loaded, loaded.info
 
 
 def describe(loaded: LoadedModel, source: hub.Source) -> ModelInfo:
     """A loaded model in the words the screen shows; hostile text made safe."""
     model, tokenizer = loaded.model, loaded.tokenizer
     return ModelInfo(
-        name=sanitise(source.name),
+        name=title(loaded),
         revision=source.revision,
         architecture=sanitise(type(model).__name__),
         model_type=sanitise(str(model.config.model_type)),

@@ -9,7 +9,15 @@ from torch import nn
 from transformers import PreTrainedModel
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from attntui.core.protocol import ModelOptions, PromptInput, SideInfo, Stack, StackInfo
+from attntui.core.protocol import (
+    ModelInfo,
+    ModelOptions,
+    PromptInput,
+    SideInfo,
+    Stack,
+    StackInfo,
+)
+from attntui.core.tokens import sanitise
 
 if TYPE_CHECKING:
     from attntui.engine.patterns import Measured
@@ -50,6 +58,16 @@ class LoadedModel:
     """What `calibration` measured, once asked."""
     projections: dict[int, nn.Module] | None = None
     """The output projection after each call of the attention function, once asked."""
+    outputs: dict[str, int] | None = None
+    """What the model can say, by its number, once asked."""
+    info: ModelInfo | None = None
+    """The model in the words the screen shows, once loaded."""
+
+
+def title(loaded: LoadedModel) -> str:
+    """A model's name, and its adapter's, made safe."""
+    named = (loaded.options.model, loaded.options.adapter)
+    return " + ".join(sanitise(name) for name in named if name)
 
 
 def has_decoder(model: PreTrainedModel) -> bool:

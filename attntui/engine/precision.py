@@ -55,8 +55,13 @@ def _own(config: PreTrainedConfig, weights: Weights) -> torch.dtype:
     return torch.float32 if found not in DTYPES.values() or found is None else found
 
 
-def check_room(weights: Weights, dtype: torch.dtype, device: torch.device, name: str) -> None:
+def check_room(
+    weights: Weights, dtype: torch.dtype, device: torch.device, name: str, held: int = 0
+) -> None:
     """
+    Args:
+        held: bytes of models that stay, which are not free any more.
+
     Raises:
         UserError: the weights take more memory than the device has free.
     """
@@ -65,7 +70,8 @@ def check_room(weights: Weights, dtype: torch.dtype, device: torch.device, name:
         return
     shown = str(dtype).removeprefix("torch.")
     smaller = "" if dtype in HALVES else " a smaller --dtype,"
+    pinned = f" beside the pinned run's model, which takes {size(held)}" if held else ""
     raise UserError(
-        f"{sanitise(name)} needs {size(wanted)} in {shown} and {device} has {size(free)} free: use"
-        f"{smaller} another --device, or a smaller model."
+        f"{sanitise(name)} needs {size(wanted)} in {shown} and {device} has {size(free)} free"
+        f"{pinned}: use{smaller} another --device, or a smaller model."
     )

@@ -4,12 +4,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from msgspec.structs import replace
 
 from attntui.core.errors import UserError
+from attntui.core.matching import UNMATCHED, counterparts
 from attntui.core.protocol import GetPredictions, Prediction, Predictions
 from attntui.core.tokens import sanitise, whole_text
-from attntui.engine.matching import UNMATCHED, matched
-from attntui.engine.model import LoadedModel
+from attntui.engine.model import LoadedModel, title
+from attntui.engine.outputs import same_outputs
 from attntui.engine.pieces import texts
 from attntui.engine.run import Run
 
@@ -25,23 +27,29 @@ def predictions(
         UserError: the model predicts nothing, or there is no such position.
     """
     row, what = _row(loaded, run, request.position), WHAT[loaded.predicts or "next"]
-    came = _came(loaded, run, request.position, row)
+    alone = Predictions(
+        run.number,
+        request.position,
+        what,
+        likeliest(loaded, row, request.count),
+        came=_came(loaded, run, request.position, row),
+    )
     if before is None:
-        entries = likeliest(loaded, row, request.count)
-        return Predictions(run.number, request.position, what, entries, came=came)
+        return alone
+    theirs = loaded if before.again is None else before.again.loaded
+    if not same_outputs(loaded, theirs):
+        why = f"{title(loaded)} and {title(theirs)} have other outputs, so each stands alone."
+        return replace(alone, apart=why)
     place = _counterpart(run, before, request.position)
     if place == UNMATCHED:
-        entries = likeliest(loaded, row, request.count)
-        return Predictions(run.number, request.position, what, entries, came=came)
-    other = _row(loaded, before, place).to(row.device)
-    if other.shape != row.shape:
-        raise UserError("the two runs predict other kinds of outputs, so they are not compared.")
+        return replace(alone, apart="This token has no counterpart in the run before.")
+    other = _row(theirs, before, place).to(row.device)
     chances, chances_before = torch.softmax(row, dim=-1), torch.softmax(other, dim=-1)
     ids = _largest(torch.maximum(chances, chances_before), request.count)
     entries = _entries(loaded, ids, chances, row, chances_before, other)
     logs = torch.log_softmax(other, dim=-1) - torch.log_softmax(row, dim=-1)
     divergence = max(0.0, float((chances_before * logs).sum()))
-    return Predictions(run.number, request.position, what, entries, divergence, came)
+    return replace(alone, entries=entries, divergence=divergence)
 
 
 def _came(loaded: LoadedModel, run: Run, position: int, row: torch.Tensor) -> Prediction | None:
@@ -56,11 +64,9 @@ def _came(loaded: LoadedModel, run: Run, position: int, row: torch.Tensor) -> Pr
 
 def _counterpart(run: Run, before: Run, position: int) -> int:
     """The position of the other run's token that stands beside one of this run; -1: none does."""
-    texts, others = (
-        [token.text for token in each.encoded.sides[-1].tokens] for each in (run, before)
-    )
-    _check_range(position, position + 1, len(texts))
-    return int(matched(texts, others)[position])
+    tokens, others = (each.encoded.sides[-1].tokens for each in (run, before))
+    _check_range(position, position + 1, len(tokens))
+    return int(counterparts(tokens, others)[position])
 
 
 def _row(loaded: LoadedModel, run: Run, position: int) -> torch.Tensor:

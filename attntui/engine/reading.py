@@ -16,11 +16,11 @@ import torch
 from torch import Tensor
 
 from attntui.core.errors import UserError
+from attntui.core.matching import UNMATCHED
 from attntui.core.protocol import Signed, View
 from attntui.engine.axis import Axis
 from attntui.engine.forward import CheckCancel, Report, never, silent
 from attntui.engine.layers import Layer, tile_rows
-from attntui.engine.matching import UNMATCHED
 from attntui.engine.sentences import Apart
 from attntui.engine.stacks import Tower
 from attntui.engine.views import Views
@@ -96,13 +96,18 @@ class Reader:
         Raises:
             UserError: the view does not exist, or its rows cannot be scaled.
         """
+        if self.comparison is not None:
+            self.comparison.check(view)
         if self.scale and isinstance(view, Signed):
             raise UserError("these numbers have signs, so rows cannot be scaled to 1: hide only.")
 
+        theirs = (self.comparison.view if self.comparison is not None else None) or view
+
         def read(reader: Reader, start: int, stop: int) -> Rows:
             tokens = reader.queries.tokens(start, stop)
-            weights = reader.views.rows(view, *tokens, check_cancel, progress)
-            return reader._read(weights, reader.views.sinks(view, *tokens), start, stop)
+            seen = view if reader is self else theirs
+            weights = reader.views.rows(seen, *tokens, check_cancel, progress)
+            return reader._read(weights, reader.views.sinks(seen, *tokens), start, stop)
 
         return self._compare(start, stop, read)
 
@@ -117,7 +122,8 @@ class Reader:
             sinks = own.sinks(*tokens) if reader.scale else None
             return reader._read(own.rows(*tokens), sinks, start, stop)
 
-        return self._compare(start, stop, read)
+        heads = None if self.comparison is None else self.comparison.heads(number)
+        return self._compare(start, stop, read, heads)
 
     def tiles(
         self, start: int, stop: int, step: int = 1, heads: int = 1
@@ -128,10 +134,16 @@ class Reader:
         for at in range(start, max(stop, start + 1), long):
             yield at, min(at + long, stop)
 
-    def _compare(self, start: int, stop: int, read: Callable[[Reader, int, int], Rows]) -> Rows:
+    def _compare(
+        self,
+        start: int,
+        stop: int,
+        read: Callable[[Reader, int, int], Rows],
+        heads: int | None = None,
+    ) -> Rows:
         rows = read(self, start, stop)
         if self.comparison is not None:
-            rows = self.comparison.less(rows, start, stop, read)
+            rows = self.comparison.less(rows, start, stop, read, heads)
         return rows if self.apart is None else self._keep_apart(rows, start, stop)
 
     def _read(self, weights: Tensor, sink: Tensor | None, start: int, stop: int) -> Rows:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import torch
 from msgspec.structs import replace
 
 from attntui.core.errors import UserError
@@ -67,9 +66,11 @@ class Session:
                     self._held_model(), request, work
                 )
             case _:
-                loaded = None if self._given else self._held_model()
+                if self._given is None:
+                    self._held_model()
                 held, against = self._held_run(getattr(request, "run", 0)), compared_with(request)
                 other = self._held_run(against) if against else None
+                loaded = None if held.again is None else held.again.loaded
                 return answer(loaded, held, request, work, other)
 
     def recover(self) -> None:
@@ -78,9 +79,17 @@ class Session:
 
     def _load(self, request: Load, work: Work) -> Answer:
         plan = loading.prepare(request.options, work)
-        # From here on the old model is gone; a mistyped name costs nothing.
+        # From here on the old model is gone, unless a run of it is kept; a mistyped name costs
+        # nothing.
+        before = self._model
+        kept = {number: self._runs[number] for number in request.keep if number in self._runs}
+        held = {id(each.again.loaded): each.again.loaded for each in kept.values() if each.again}
         self._forget()
-        self._model, info = loading.load(plan, work)
+        self._runs = kept
+        if before is not None and id(before) in held:
+            self._model = before
+        del before
+        self._model, info = loading.load(plan, work, tuple(held.values()))
         return Loaded(info), []
 
     def _open(self, path: str, work: Work) -> Answer:
@@ -98,7 +107,7 @@ class Session:
     def _trace(self, request: Trace, work: Work) -> Answer:
         if self._given is not None:
             self._runs = {request.run: self._given.run(request.run)}
-            return Traced(_describe(given.DEVICE, self._runs[request.run])), []
+            return Traced(self._describe(self._runs[request.run])), []
         loaded = self._held_model()
         encoded = encoding.encode(
             loaded, request.prompt, check_cancel=work.check_cancel, progress=work.progress
@@ -107,15 +116,14 @@ class Session:
             loaded, encoded, request.run, check_cancel=work.check_cancel, progress=work.progress
         )
         self._hold(traced, request.keep)
-        return Traced(_describe(loaded.device, traced)), []
+        return Traced(self._describe(traced)), []
 
     def _edit(self, request: Edit, work: Work) -> Answer:
         base = self._held_run(request.base)
-        if self._given is not None:
+        if base.again is None:
             raise UserError(NO_MODEL)
-        loaded = self._held_model()
         traced = run.trace(
-            loaded,
+            base.again.loaded,
             base.encoded,
             request.run,
             changes=changes(base, request.edits),
@@ -123,7 +131,7 @@ class Session:
             progress=work.progress,
         )
         self._hold(traced, (request.base, *request.keep))
-        return Traced(_describe(loaded.device, traced)), []
+        return Traced(self._describe(traced)), []
 
     def _generate(self, request: Generate, work: Work) -> Answer:
         base = self._held_run(request.base)
@@ -131,8 +139,7 @@ class Session:
             raise UserError(NO_MODEL)
         traced, generated = generate(base, request, work)
         self._hold(traced, request.keep)
-        info = _describe(self._held_model().device, traced)
-        return Traced(replace(info, generated=generated)), []
+        return Traced(replace(self._describe(traced), generated=generated)), []
 
     def _hold(self, newest: Run, keep: Sequence[int]) -> None:
         self._runs = {number: self._runs[number] for number in keep if number in self._runs}
@@ -148,25 +155,27 @@ class Session:
             raise UserError(f"Run {number} is no longer held: run the prompt again.")
         return self._runs[number]
 
+    def _describe(self, traced: Run) -> RunInfo:
+        notes = list(traced.encoded.notes)
+        if traced.logits is not None and not all_finite(traced.logits):
+            notes.append("The model's output holds NaN or infinity: its numbers cannot be trusted.")
+        loaded = None if traced.again is None else traced.again.loaded
+        given_info = None if self._given is None else self._given.info
+        return RunInfo(
+            run=traced.number,
+            sides=traced.encoded.sides,
+            stacks=traced.stacks,
+            trust=traced.trust,
+            seconds=traced.seconds,
+            recorded_bytes=traced.recorded_bytes,
+            device_bytes=devices.held(given.DEVICE if loaded is None else loaded.device),
+            truncated=traced.encoded.truncated,
+            notes=tuple(notes),
+            model=given_info if loaded is None else loaded.info,
+        )
+
 
 def compared_with(request: Request) -> int:
     """The number of the run that another is compared with; 0 where there is none."""
     reading = getattr(request, "reading", None)
     return int(reading.against if reading is not None else getattr(request, "against", 0))
-
-
-def _describe(device: torch.device, traced: Run) -> RunInfo:
-    notes = list(traced.encoded.notes)
-    if traced.logits is not None and not all_finite(traced.logits):
-        notes.append("The model's output holds NaN or infinity: its numbers cannot be trusted.")
-    return RunInfo(
-        run=traced.number,
-        sides=traced.encoded.sides,
-        stacks=traced.stacks,
-        trust=traced.trust,
-        seconds=traced.seconds,
-        recorded_bytes=traced.recorded_bytes,
-        device_bytes=devices.held(device),
-        truncated=traced.encoded.truncated,
-        notes=tuple(notes),
-    )

@@ -4,11 +4,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from attntui.core.matching import UNMATCHED
 from attntui.core.protocol import Reading, Stack
 from attntui.engine.comparison import Comparison, compared
 from attntui.engine.forward import CheckCancel, never
 from attntui.engine.layers import Layer
-from attntui.engine.matching import UNMATCHED
 from attntui.engine.run import Run
 
 
@@ -16,7 +16,7 @@ def shifts(run: Run, other: Run, stack: Stack, check_cancel: CheckCancel = never
     """(layers, heads) float32, as `GetShifts` describes.
 
     Raises:
-        UserError: the other run has no such stack, or not as many layers and heads.
+        UserError: the other run has no such stack.
     """
     reader = compared(run.reader(stack, Reading()), run, other, stack, Reading())
     comparison = reader.comparison
@@ -24,28 +24,30 @@ def shifts(run: Run, other: Run, stack: Stack, check_cancel: CheckCancel = never
     found = np.full((len(reader.tower.layers), reader.tower.heads), np.nan, np.float32)
     count = int((comparison.queries != UNMATCHED).sum())
     for number, layer in enumerate(reader.tower.layers):
-        before = comparison.other.tower.layers[number]
-        if layer is None or before is None or not count:
+        heads = comparison.heads(number)
+        if layer is None or not heads or not count:
             continue
-        total = torch.zeros(layer.info.heads, dtype=torch.float64)
+        before = comparison.other.tower.layers[number]
+        assert before is not None
+        total = torch.zeros(heads, dtype=torch.float64)
         for tile in reader.tiles(0, reader.shape[0], heads=layer.info.heads):
             check_cancel()
             total += _tile(layer, before, comparison, *tile)
-        found[number, : layer.info.heads] = (total / count).numpy()
+        found[number, :heads] = (total / count).numpy()
     return found
 
 
 def _tile(layer: Layer, before: Layer, comparison: Comparison, start: int, stop: int) -> Tensor:
     """(heads) float64: the sum of the divergences of some rows and their counterparts."""
-    queries = comparison.queries[start:stop]
+    queries, heads = comparison.queries[start:stop], min(layer.info.heads, before.info.heads)
     lines = torch.nonzero(queries != UNMATCHED)[:, 0]
     if not len(lines):
-        return torch.zeros(layer.info.heads, dtype=torch.float64)
+        return torch.zeros(heads, dtype=torch.float64)
     known = queries[lines]
     first, last = int(known.min()), int(known.max()) + 1
     keys = torch.nonzero(comparison.keys != UNMATCHED)[:, 0]
-    rows = _outcomes(layer.rows(start, stop)[:, lines], keys)
-    theirs = before.rows(first, last)[:, known - first].to(rows.device)
+    rows = _outcomes(layer.rows(start, stop)[:heads, lines], keys)
+    theirs = before.rows(first, last)[:heads, known - first].to(rows.device)
     return divergence(rows, _outcomes(theirs, comparison.keys[keys])).double().sum(-1).cpu()
 
 

@@ -26,9 +26,13 @@ from attntui.render.names import (
 )
 from attntui.render.ranking import Entry
 from attntui.render.thumbnails import Grain
-from attntui.ui.state import Look
+from attntui.ui.beside import names, same_model
+from attntui.ui.state import Look, PageName
 
 ROWS_AND_COLUMNS: Part = ("query (row) attends to key (column)", "")
+
+WEIGHT_PAGES: tuple[PageName, ...] = ("lines", "neuron")
+"""Where no difference is drawn."""
 
 Title = list[Part]
 """Parts of a title, the most important first; a pane chooses the wordings that fit."""
@@ -158,20 +162,20 @@ def readings(look: Look) -> Title:
 
 def changes(look: Look) -> Title:
     """What is changed in the model, and which of the two runs is in sight."""
-    if look.before is None:
+    if not look.is_compared:
         return []
+    before, after = names(look)
     if look.shown == "before":
-        what = "as the model is" if look.edits else "the pinned run"
-        what = "the text before" if look.is_retyped else what
-        return [(f"before: {what}", "before")]
+        return [(f"before: {before}", "before")]
     cuts = f"{len(look.edits.cuts)} cut" if look.edits.cuts else ""
     heads = f"{len(look.edits.ablated)} off" if look.edits.ablated else ""
     short = ", ".join(filter(None, (heads, cuts)))
-    notes: Title = [(", ".join(edits_name(look.edits)), short)] if look.edits else []
-    if look.shown == "difference":
-        what = "after less before" if look.edits else "this run less the pinned one"
-        what = "this text less the one before" if look.is_retyped else what
-        notes.append((f"difference: {what}", "difference"))
+    told = ", ".join(edits_name(look.edits))
+    notes: Title = [(told, short)] if told else []
+    if look.reading.against and look.page not in WEIGHT_PAGES:
+        notes.append((f"difference: {after} less {before}", f"less {before}", "difference"))
+    elif look.beside or not same_model(look.before, look.after):
+        notes = [(f"after: {after}", "after"), *(notes if told != after else [])]
     return notes
 
 
@@ -203,6 +207,8 @@ def predictions_title(found: Predictions, look: Look) -> Title:
         place, what = place + 1, "expected here"
     at, token = f"at {place}", side.tokens[place]
     title: Title = [(what, what.removeprefix("token ")), (f"{at} {quote(token.text)}", at, "")]
+    if found.apart:
+        title.insert(1, (found.apart, "other outputs: not compared", "not compared"))
     if found.divergence is not None:
         title.insert(1, (f"KL {found.divergence:.3f} nats", f"KL {found.divergence:.2f}"))
     return title

@@ -4,7 +4,7 @@ Imported when the first file is written: it needs numpy, and the first paint doe
 """
 
 from attntui.core.errors import UserError
-from attntui.core.protocol import Edits, Lens, LessWeights, PromptInput
+from attntui.core.protocol import Lens, LessWeights, PromptInput
 from attntui.export.file import Looks, fill, kind_of
 from attntui.export.matrices import Numbers, Wanted, numbers_of, sections
 from attntui.export.source import Source
@@ -31,7 +31,7 @@ async def write_look(path: str, force: bool, look: Look, session: Session) -> tu
 def _source(look: Look, session: Session) -> Source:
     assert look.model is not None and look.run is not None
     prompt = session.prompt or PromptInput(text="")  # a file has none
-    edits = Edits() if look.shown == "before" else look.edits
+    edits = look.before_edits if look.shown == "before" else look.edits
     return Source(session.engine, look.model, look.run, prompt, edits=edits)
 
 

@@ -251,6 +251,16 @@ KEYS: tuple[Key, ...] = (
         "The changed run, the one before, their difference; so too a lens and its weights",
         "Change",
     ),
+    Key("change.beside", "B", "B", "beside", "Both runs side by side, or one", "Change", "beside"),
+    Key(
+        "change.model",
+        "K",
+        "K",
+        "compare_with",
+        "Compare this run with another model's, of the same text",
+        "Change",
+    ),
+    Key("change.ranked", "A", "A", "changed", "The heads, by how much they changed", "Change"),
     Key(
         "change.undo",
         "backspace",

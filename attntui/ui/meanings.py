@@ -139,7 +139,7 @@ def meanings(look: Look) -> list[Meaning]:
             source.format(discard=discard),
         )
     if isinstance(look.view, LessWeights):
-        return [LESS_WEIGHTS, *meanings(replace(look, beside="lens"))]
+        return [LESS_WEIGHTS, *meanings(replace(look, lens_shown="lens"))]
     method = LENSES.get(type(look.view))
     if method is not None:
         grid = method

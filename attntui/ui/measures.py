@@ -194,7 +194,7 @@ def offered(look: Look) -> tuple[MapKind, ...]:
     """What there is to choose from: between sentences only where two are told apart."""
     missing = {
         *(["pair"] if look.between == "all" else []),
-        *(["shift"] if look.before is None else []),
+        *(["shift"] if look.before is look.after else []),
         *(["effect"] if look.target is None else []),
         *(["direct"] if look.aim is None else []),
         *(["order"] if not look.swaps else []),

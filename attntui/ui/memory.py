@@ -83,16 +83,18 @@ class Memory:
 
     def save_place(self, place: Place) -> None:
         look = replace(
-            place.look,
+            place.look.showing("after"),
             model=None,
             run=None,
             before=None,
             after=None,
+            facing=None,
+            beside=False,
             shown="after",
             target=None,
             swaps=False,
             method="weights",
-            beside="lens",
+            lens_shown="lens",
             aim=None,
             map="cell" if isinstance(place.look.map, HeadTable) else place.look.map,
             tables=(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 from textual.screen import Screen
 
@@ -43,7 +43,9 @@ from attntui.ui.widgets.ranked_list import RankedList
 if TYPE_CHECKING:
     import numpy as np
 
-Slot = tuple[PageName | None, str]
+    from attntui.ui.widgets.side_grid import SideGrid
+
+Slot = tuple[PageName | Literal["beside"] | None, str]
 """Which page asked (None: what is shown on every page), and for what."""
 
 
@@ -70,12 +72,15 @@ class Painter:
             for ranked in self._screen.query(RankedList):
                 ranked.clear()
 
-    def follow(self, look: Look, page: Page) -> None:
+    def follow(self, look: Look, page: Page, beside: SideGrid | None) -> None:
         """Paint what is known of this look, and ask for the rest."""
         self._look = look
         requests: dict[Slot, Request] = {(None, slot): one for slot, one in wanted(look).items()}
         if look.run is not None and look.queries and look.keys:
             requests |= {(look.page, slot): one for slot, one in page.requests(look).items()}
+        if beside is not None:
+            asked = beside.requests(beside.look)
+            requests |= {("beside", slot): one for slot, one in asked.items()}
         effects = self._sweep.next(look)
         if effects is not None:
             requests[None, "effects"] = effects
@@ -173,13 +178,19 @@ class Painter:
         if request == self._asked.get((None, "cell")):
             self._screen.query_one(CursorLine).show_cell(self._look, float(arrays[0][0, 0]))
 
+    def _paint_cell_beside(
+        self, request: GetWindow, reply: Reply, arrays: list[np.ndarray]
+    ) -> None:
+        if request == self._asked.get((None, "cell-beside")):
+            self._screen.query_one(CursorLine).show_beside(self._look, float(arrays[0][0, 0]))
+
     def _paint_cell_map(self, request: Request, reply: Reply, arrays: list[np.ndarray]) -> None:
         for heads in self._screen.query(HeadValues):
             heads.show_cell_map(arrays[0])
         self._show_values()
 
     def _paint_shares(self, request: GetShares, reply: Reply, arrays: list[np.ndarray]) -> None:
-        if request.reading == self._look.reading:
+        if request.reading == self._look.heads_reading:
             for heads in self._screen.query(HeadValues):
                 heads.show_shares(arrays[0])
             self._show_values()

@@ -165,7 +165,7 @@ class Session:
             request: Request = Open(self.file)
             self.post(Waiting("reading the file"))
         else:
-            request = Load(self.options)
+            request = Load(self.options, self._keep)
             self.post(Waiting(f"loading {sanitise(self.options.model)}"))
         reply, _ = await self.engine.ask(request, self._progress)
         assert isinstance(reply, Loaded)
@@ -174,12 +174,23 @@ class Session:
             self.prompt = example_prompt(self.options.model, reply.model)
         self.post(ModelReady(reply.model))
 
-    async def switch(self, options: ModelOptions) -> None:
-        """Load another model and run the present prompt; the old one stays where that fails."""
+    async def switch(self, name: str) -> None:
+        """As `compare`, of a model by its name, loaded as the present one was."""
+        await self.compare(replace(self.options, model=name, revision=None, adapter=None))
+
+    async def compare(self, options: ModelOptions) -> None:
+        """As `open`, with the text read anew: another vocabulary has other tokens."""
+        if self.prompt is not None and (self.prompt.ids or self.prompt.decoder_ids):
+            self.prompt = replace(self.prompt, ids=None, decoder_ids=None)
+        await self.open(options)
+
+    async def open(self, options: ModelOptions) -> None:
+        """Load another model and run the present prompt; the old one stays where that fails.
+
+        A pinned run is kept, and its model with it.
+        """
         before, held, file = self.options, self.model, self.file
         self.options = options
-        if self.prompt is not None:  # another vocabulary
-            self.prompt = replace(self.prompt, ids=None, decoder_ids=None)
         self.model = self.file = None
         await self.run()
         if self.model is None and self.engine.alive:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
+from msgspec.structs import replace as replace_struct
+
 from attntui.core.head_tables import HeadTable
 from attntui.core.pairs import sentence_boundary
 from attntui.core.protocol import (
@@ -19,6 +21,7 @@ from attntui.core.protocol import (
     Mean,
     Measure,
     ModelInfo,
+    ModelOptions,
     Norm,
     Reading,
     Relevance,
@@ -35,6 +38,7 @@ from attntui.core.protocol import (
     Word,
 )
 from attntui.core.scale import Scale
+from attntui.ui.beside import counterpart, follow
 
 if TYPE_CHECKING:
     from attntui.ui.memory import Past
@@ -50,15 +54,16 @@ Axis = Literal["queries", "keys"]
 Shown = Literal["after", "before", "difference"]
 """Of two runs: the new one, the one it is compared with, or the new one less that."""
 SHOWN: tuple[Shown, ...] = get_args(Shown)
-Beside = Literal["lens", "weights", "difference"]
+LensShown = Literal["lens", "weights", "difference"]
 """Of a lens and the weights that it is of: the one, the other, or the one less the other."""
-BESIDE: tuple[Beside, ...] = get_args(Beside)
+LENS_SHOWN: tuple[LensShown, ...] = get_args(LensShown)
 Lensed = Norm | Gradient | Relevance | Flow | Rollout
 """What can be seen beside the weights that it is of."""
 Method = Literal["weights", "norm", "gradient", "relevance", "flow"]
 """What a matrix holds: the weights, or what a lens makes of them."""
 METHODS: tuple[Method, ...] = get_args(Method)
 NEEDS_AIM: tuple[Method, ...] = ("gradient", "relevance")
+MAP_PAGES: tuple[PageName, ...] = ("layer", "model")
 LENS_PAGES: tuple[PageName, ...] = ("grid", "text")
 """Where lenses are seen; the other pages show weights."""
 
@@ -68,6 +73,11 @@ difference."""
 
 Unit = Token | Word
 """What a row or column stands for."""
+
+WAY = ("lens", "chosen", "rollout", "method", "aim", "aim_text", "words")
+"""What a pin keeps of a look, whatever head the cursor goes to."""
+PLACE = ("stack", "layer", "head")
+"""What it keeps besides, where one run's views are compared."""
 
 SINKS: tuple[Sinks, ...] = get_args(Sinks)
 THRESHOLDS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
@@ -85,6 +95,8 @@ class Start:
     theme: Literal["auto", "dark", "light"] = "auto"
     keys: Mapping[str, str] = field(default_factory=dict)
     """The user's own keys, by the name of what they do."""
+    compare: ModelOptions | None = None
+    """Another model, whose run is compared with that of the first."""
     file: str | None = None
     """A file of attention, opened in place of a model."""
     tables: tuple[HeadTable, ...] = ()
@@ -140,14 +152,21 @@ class Look:
     rollout: RolloutOptions = RolloutOptions()
     edits: Edits = field(default_factory=Edits)
     """What is changed in the model's attention."""
+    before_edits: Edits = field(default_factory=Edits)
+    """What was changed in the run before."""
     before: RunInfo | None = None
     """The run that the present one, `after`, is compared with; None where there is one run."""
     after: RunInfo | None = None
     shown: Shown = "after"
     is_retyped: bool = False
     """Whether `before` is the run of the text before it was changed."""
+    facing: "Look | None" = None
+    """The look that this one is compared with: as it was when it was pinned; or, where the run
+    before is in sight, the look at the present one. None: the same look, at another run."""
+    beside: bool = False
+    """Whether both runs are in sight, side by side."""
     method: Method = "weights"
-    beside: Beside = "lens"
+    lens_shown: LensShown = "lens"
     """Whether a lens is shown, or beside it the weights, or their difference."""
     aim: Target | None = None
     """The logit that gradient, relevance and the direct parts of heads are of."""
@@ -215,7 +234,10 @@ class Look:
 
     def token(self, axis: Axis) -> int:
         """The token at the cursor: of a word its last, which has read the whole of it."""
-        at = self.query if axis == "queries" else self.key
+        return self.token_at(axis, self.query if axis == "queries" else self.key)
+
+    def token_at(self, axis: Axis, at: int) -> int:
+        """The token of a row or column."""
         units = self.units(axis)
         unit = units[at] if at < len(units) else None
         return unit.last if isinstance(unit, Word) else at
@@ -243,9 +265,20 @@ class Look:
     @property
     def reading(self) -> Reading:
         """How the matrix is read, as the engine names it."""
-        if self.before is None or self.shown != "difference":
+        if self.before is None or self.shown != "difference" or self.why_apart:
             return self.own_reading
-        return Reading(self.words, self.sinks, self.between, self.before.run)
+        other = self._in_the_way_of("before").view
+        view = other if self.page not in MAP_PAGES and other != self.view else None
+        if view is None and self.before is self.after:
+            return self.own_reading
+        return Reading(self.words, self.sinks, self.between, self.before.run, view)
+
+    @property
+    def heads_reading(self) -> Reading:
+        """As `reading`, of all heads at once, each against the head of its own name."""
+        if self.before is self.after:
+            return self.own_reading
+        return replace_struct(self.reading, against_view=None)
 
     @property
     def own_reading(self) -> Reading:
@@ -256,10 +289,10 @@ class Look:
     def view(self) -> View:
         """The matrix looked at, as the engine names it."""
         view = self._own_view
-        if self.beside == "lens" or not self.has_lens or not isinstance(view, Lensed):
+        if self.lens_shown == "lens" or not self.has_lens or not isinstance(view, Lensed):
             return view
         less = LessWeights(view)
-        return less if self.beside == "difference" else less.weights
+        return less if self.lens_shown == "difference" else less.weights
 
     @property
     def has_lens(self) -> bool:
@@ -307,16 +340,73 @@ class Look:
         self, before: RunInfo | None, after: RunInfo | None, is_retyped: bool = False
     ) -> "Look":
         """Two runs side by side, or (None) the present one alone."""
-        run = after or self.after or self.run
-        look = replace(self, run=run, before=before, after=after, is_retyped=is_retyped)
-        return look.showing(self.shown)
+        shown = self.shown
+        look = self.showing("after") if shown == "before" else self
+        run = after or look.after or look.run
+        look = replace(look, run=run, before=before, after=after, is_retyped=is_retyped)
+        return look.showing(shown)
 
     def showing(self, shown: Shown) -> "Look":
-        """The new run, the one before, or their difference."""
+        """The new run, the one before, or their difference; the cursor stays where it is in the
+        text."""
         if self.before is None or self.after is None:
             return replace(self, before=None, after=None, shown="after")
+        return follow(self, self._in_the_way_of(shown)).settle()
+
+    def _in_the_way_of(self, shown: Shown) -> "Look":
+        """The look at one of the runs, as that is looked at, wherever the cursor is."""
         run = self.before if shown == "before" else self.after
-        return replace(self, run=run, shown=shown).settle()
+        look = replace(self, run=run, shown=shown)
+        if self.facing is None or (self.shown == "before") == (shown == "before"):
+            return look
+        way = WAY if self.before is not self.after else (*WAY, *PLACE)
+        kept = {name: getattr(self.facing, name) for name in way}
+        mine = replace(self, before=None, after=None, shown="after", facing=None)
+        return replace(look, **kept, facing=mine)
+
+    def in_step(self, was: "Look") -> "Look":
+        """With what it is compared with looked at alike, where that is another run, and both were
+        looked at alike before this change: so `m` shows the means of two models."""
+        facing = self.facing
+        if facing is None or facing is not was.facing or self.before is self.after:
+            return self
+        if any(getattr(was, name) != getattr(facing, name) for name in WAY):
+            return self
+        way = {name: getattr(self, name) for name in WAY}
+        return replace(self, facing=replace(facing, **way))
+
+    @property
+    def other(self) -> "Look | None":
+        """The look at the run that this one is compared with; None where there is none. Its query
+        or key is -1 where the token at the cursor has no counterpart."""
+        if self.before is None or self.after is None:
+            return None
+        look = self._in_the_way_of("after" if self.shown == "before" else "before").settle()
+        query = counterpart(self, look, "queries", self.query)
+        key = counterpart(self, look, "keys", self.key)
+        return replace(look, query=query, key=key)
+
+    @property
+    def is_compared(self) -> bool:
+        """Whether there are two pictures: of two runs, or of one run in two ways."""
+        if self.before is not self.after:
+            return self.before is not None and self.after is not None
+        if self.before is None or self.facing is None:
+            return False
+        other = self._in_the_way_of("after" if self.shown == "before" else "before")
+        return (other.view, other.words) != (self.view, self.words)
+
+    @property
+    def why_apart(self) -> str:
+        """Why the two pictures have no cells in common; empty where they have."""
+        if self.before is None or self.facing is None:
+            return ""
+        if self.facing.words != self.words:
+            units = [("words" if each.words else "tokens") for each in (self.facing, self)]
+            return f"one picture is of {units[0]}, the other of {units[1]}"
+        if self.before is self.after and self.facing.stack != self.stack:
+            return "the two pictures are of other kinds of attention"
+        return ""
 
     @property
     def is_off(self) -> bool:
@@ -341,7 +431,9 @@ class Look:
             if each < layers and number < stack.layers[each].heads
         )
         lens: Lens = "head" if self.lens == "chosen" and not chosen else self.lens
-        look = replace(self, stack=stack.name, layer=layer, head=head, chosen=chosen, lens=lens)
+        model = (self.run.model if self.run is not None else None) or self.model
+        kept = replace(self, model=model, chosen=chosen, lens=lens)
+        look = replace(kept, stack=stack.name, layer=layer, head=head)
         if look.run is None:  # a resumed place waits for its run
             return look
         queries, keys = len(look.queries), len(look.keys)
@@ -358,7 +450,7 @@ class Look:
 
     def _known_map(self) -> MapKind:
         """The head map's kind, where what it needs is there."""
-        is_lost = (self.map == "shift" and self.before is None) or (
+        is_lost = (self.map == "shift" and self.before is self.after) or (
             self.map == "effect" and self.target is None
         )
         is_lost = is_lost or (self.map == "direct" and not self._has_aim)

@@ -57,7 +57,9 @@ class Sweep:
 
 def _requests(look: Look) -> list[GetEffects]:
     """One for each layer with attention, or one estimate of all."""
-    run, stack = look.before or look.run, look.stack_info
+    # Of a model as it is: the run before, unless that is a pinned one, of who knows what.
+    before = look.before if look.facing is None else None
+    run, stack = before or look.run, look.stack_info
     if look.map != "effect" or look.target is None or run is None or stack is None:
         return []
     first = GetEffects(run.run, look.stack, 0, look.target, look.edits.ablate_with)

@@ -18,6 +18,7 @@ from attntui.ui.state import Look
 
 Slot = Literal[
     "cell",
+    "cell-beside",
     "cell-map",
     "shares",
     "shift",
@@ -45,21 +46,34 @@ def wanted(look: Look) -> dict[Slot, Request]:
         "attends": GetTop(run, view, listed_queries(look), "attends_to", TOP_COUNT, reading),
         "attended": GetTop(run, view, listed_keys(look), "attended_by", TOP_COUNT, reading),
     }
+    other = look.other if look.beside and look.is_compared else None
+    if other is not None and other.run is not None and min(other.query, other.key) >= 0:
+        there = (other.query, other.query + 1), (other.key, other.key + 1)
+        requests["cell-beside"] = GetWindow(
+            other.run.run, other.view, *there, reading=other.reading
+        )
     if look.map == "cell":
-        requests["cell-map"] = GetCellMap(run, look.stack, look.query, look.key, reading)
+        requests["cell-map"] = GetCellMap(run, look.stack, look.query, look.key, look.heads_reading)
     if look.map == "pair":
-        requests["shares"] = GetShares(run, look.stack, reading)
+        requests["shares"] = GetShares(run, look.stack, look.heads_reading)
     if look.map == "shift" and look.before is not None and look.after is not None:
-        requests["shift"] = GetShifts(look.after.run, look.stack, look.before.run)
+        requests["shift"] = shifts(look)
     if look.map == "direct" and look.aim is not None:
         requests["direct"] = GetAttribution(run, look.aim)
     if is_statistic(look) or weights(look) <= EAGER_WEIGHTS:
         requests["statistics"] = GetStatistics(run, look.stack, look.basis)
     at = look.predicted_at
     if predicts(look) and at >= 0:
-        against = 0 if look.before is None or look.shown == "before" else look.before.run
+        is_alone = look.before is None or look.before is look.after or look.shown == "before"
+        against = 0 if is_alone or look.before is None else look.before.run
         requests["predictions"] = GetPredictions(run, at, PREDICTION_COUNT, against)
     return requests
+
+
+def shifts(look: Look) -> GetShifts:
+    """How far each head of the run after is from that of the run before."""
+    assert look.before is not None and look.after is not None
+    return GetShifts(look.after.run, look.stack, look.before.run)
 
 
 def weights(look: Look) -> int:

@@ -165,7 +165,7 @@ def test_predictions_stand_beside_those_before(load: Callable[[str], Any], work:
         assert_allclose(shown, [float(value) for value in exact], atol=1e-5)
 
 
-def test_other_shapes_are_refused(work: Any) -> None:
+def test_another_kind_of_attention_is_refused(work: Any) -> None:
     request = GetShifts(1, "self", 2)
-    with pytest.raises(UserError, match="cannot be compared"):
-        asked(readings.traced("gpt2"), readings.traced("gpt_oss"), request, work)
+    with pytest.raises(UserError, match="no self attention, only encoder, decoder, cross"):
+        asked(readings.traced("gpt2"), readings.traced("t5"), request, work)

@@ -126,3 +126,5 @@ class RunInfo(Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
     generated: Generated | None = None
     """What the model itself added to the text, where this run is of `Generate`."""
+    model: ModelInfo | None = None
+    """The model that ran."""

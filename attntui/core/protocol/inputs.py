@@ -6,7 +6,10 @@ from msgspec import Struct
 
 
 class ModelOptions(Struct, frozen=True, kw_only=True):
-    """Which model to load, and how. `model` is a hub id, a folder, `demo` or `demo-bert`."""
+    """Which model to load, and how. `model` is a hub id, a folder, `demo` or `demo-bert`.
+
+    `adapter`, a folder or a hub id, is a PEFT adapter that is merged into the weights.
+    """
 
     model: str
     revision: str | None = None
@@ -14,6 +17,7 @@ class ModelOptions(Struct, frozen=True, kw_only=True):
     dtype: str = "auto"
     trust_remote_code: bool = False
     offline: bool = False
+    adapter: str | None = None
 
 
 class PromptInput(Struct, frozen=True, kw_only=True):

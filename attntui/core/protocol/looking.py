@@ -174,10 +174,12 @@ class Reading(Struct, frozen=True):
     or hidden with each row's other weights scaled up to sum to 1.
     `between`: of two sentences, only A's queries and B's keys, say; the weights of others are NaN.
     `against`: the number of a run whose weights, read alike, are taken away, token from its
-    counterpart by edit distance (0: none is); NaN where a token has no counterpart.
+    counterpart by edit distance (0: none is); NaN where a token has no counterpart, or the other
+    run's model no such head. Of that run `against_view` is read; None: the same view.
     """
 
     words: bool = False
     sinks: Sinks = "show"
     between: Between = "all"
     against: int = 0
+    against_view: View | None = None

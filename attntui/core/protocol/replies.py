@@ -112,7 +112,8 @@ class Predictions(Struct, frozen=True, tag="predicted"):
     """Likeliest first. `what` says what is predicted, such as "next token".
 
     Beside another run: likeliest in either of the two first, and `divergence`, the Kullback-Leibler
-    divergence KL(that run ‖ this) in nats of what they predict there.
+    divergence KL(that run ‖ this) in nats of what they predict there. `apart` is one sentence where
+    the other run predicts what cannot stand beside this.
     """
 
     run: int
@@ -122,6 +123,7 @@ class Predictions(Struct, frozen=True, tag="predicted"):
     divergence: float | None = None
     came: Prediction | None = None
     """The token that follows here in the text, of a model that predicts the next one."""
+    apart: str = ""
 
 
 class Depth(Struct, frozen=True):

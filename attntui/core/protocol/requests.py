@@ -18,9 +18,13 @@ from attntui.core.protocol.looking import (
 
 
 class Load(Struct, frozen=True, tag="load"):
-    """Load a model; answered by `Loaded`. A model that was loaded before is dropped first."""
+    """Load a model; answered by `Loaded`. A model that was loaded before is dropped first.
+
+    Runs in `keep` are held on, and with them the models that they were made by.
+    """
 
     options: ModelOptions
+    keep: tuple[int, ...] = ()
 
 
 class Open(Struct, frozen=True, tag="open"):
@@ -149,6 +153,8 @@ class GetEffects(Struct, frozen=True, tag="effects"):
 class GetShifts(Struct, frozen=True, tag="shifts"):
     """How much each head's rows differ from those of run `against`; answered by `Arrays`: `map`
     (layers, heads) float32, NaN: none.
+
+    NaN also where not both runs have such a head.
 
     The mean, over the queries that have a counterpart by edit distance, of the Jensen-Shannon
     divergence (Lin 1991) in bits, 0 to 1, of the two rows over the keys that have one; the weight

@@ -11,6 +11,7 @@ from textual import on
 from attntui.core.protocol import AblateWith, Cut, Edits, Head, Measure, PromptInput, RunInfo
 from attntui.render.labels import quote
 from attntui.render.names import edits_name
+from attntui.ui.beside import same_model
 from attntui.ui.messages import EditReady, EditRefused
 from attntui.ui.screens.looking import Looking, after, of_a_run
 from attntui.ui.state import SHOWN
@@ -23,6 +24,7 @@ FROM_FILE = "This attention is from a file: there is no model to change."
 ABLATE_WITH: tuple[AblateWith, ...] = get_args(AblateWith)
 PREDICTS_NOTHING = "The model predicts nothing here, so there is nothing to measure."
 NOTHING = "Nothing is changed: x switches a head off, Ctrl+X cuts the edge at the cursor."
+STILL = "Nothing is other than what is pinned: change text, heads, m, w, or K the model."
 
 
 class Editing(Looking):
@@ -93,13 +95,33 @@ class Editing(Looking):
         if self.session.file is not None:
             self.say(FROM_FILE)
         elif self._pinned is not None:
-            self._pinned = self.session.pinned = None
-            self.change(self.look.compare(None, None))
+            self.let_go()
             self.say("No run is pinned any more.")
-        elif self.look.run is not None:
+        else:
             self._origin = None
-            self._pinned, self.session.pinned = self.look.run, self.look.run.run
-            self.say("Pinned: what you change next, text or model, is compared with this run.")
+            self.keep_run()
+            self.say("Pinned: change text, view (m, w), heads or model (K); D and B compare.")
+
+    def let_go(self) -> None:
+        """Compare with nothing any more, but for the run without edits."""
+        self._pinned = self.session.pinned = None
+        alone = self.look.showing("after").compare(None, None)
+        look = replace(alone, facing=None, before_edits=Edits(), beside=False)
+        if look.edits and self._unedited is not look.run:
+            look = look.compare(self._unedited, look.run)
+        self.change(look)
+
+    def keep_run(self) -> None:
+        """Pin what is in sight: the run, and the way it is looked at."""
+        look = self.look
+        run = look.run
+        if run is None:
+            return
+        edits = look.before_edits if look.shown == "before" else look.edits
+        self._pinned, self.session.pinned = run, run.run
+        alone = replace(look, before=None, after=None, shown="after", facing=None)
+        now = replace(look.showing("after"), facing=alone, before_edits=edits, shown="after")
+        self.change(now.compare(run, now.run))
 
     @of_a_run
     def action_restore(self) -> None:
@@ -113,15 +135,25 @@ class Editing(Looking):
     @of_a_run
     def action_next_shown(self) -> None:
         """The run with changes, without, or the difference."""
-        if self.look.before is None:
-            self.say(NOTHING)
+        look = self.look
+        if not look.is_compared:
+            self.say(NOTHING if look.before is None else STILL)
             return
-        self.change(self.look.showing(after(SHOWN, self.look.shown)))
+        shown = after(SHOWN, look.shown)
+        if shown == "before" and look.beside:
+            shown = "difference"
+        self.change(look.showing(shown))
         if self.look.shown != "difference":
+            return
+        if self.look.why_apart:
+            why = self.look.why_apart
+            beside = "" if look.beside else " B shows them side by side."
+            self.change(self.look.showing("after"))
+            self.say(f"There is no difference to draw: {why}.{beside}")
             return
         if not self.page.shows_differences:
             self.say("Differences are drawn in views 1, 3, 4 and 5; this is the changed run.")
-        elif not self.look.edits.cuts and self.look.layer <= self._first_off:
+        elif self._pinned is None and not look.edits.cuts and look.layer <= self._first_off:
             self.say(f"Up to layer {self._first_off} nothing changes: later layers read it.")
 
     @property
@@ -225,10 +257,13 @@ class Editing(Looking):
 
     def new_run(self, run: RunInfo) -> None:
         """A prompt ran as it is: heads that are off are switched off in it, too."""
-        edits, self._unedited = self._edits, run
+        edits, was, self._unedited = self._edits, self._unedited, run
         if self._kept is not None and self._kept[0] is self.session.prompt:
             edits = self._kept[1]
         else:
+            if edits and not same_model(was, run):
+                self.say("In another model all heads are on.")
+                edits = Edits(ablate_with=edits.ablate_with)
             cuts = self.whole_cuts(edits.cuts)
             if len(cuts) < len(edits.cuts):
                 self.say("The text changed, so the cut edges are whole again.")
@@ -237,6 +272,7 @@ class Editing(Looking):
         self.look = replace(self.look, edits=edits)
         if self._pinned is not None and self._pinned.run not in self.session.held:
             self._pinned = self.session.pinned = None
+            self.look = replace(self.look, facing=None, before_edits=Edits(), beside=False)
             self.say("The pinned run went with its model.")
         if self._standard is None:
             self._origin = self.session.pinned = None
@@ -257,7 +293,7 @@ class Editing(Looking):
 
     def _beside(self, run: RunInfo) -> RunInfo | None:
         """What a run without edits is compared with."""
-        return None if self._pinned is run else self._pinned
+        return self._pinned
 
     @on(EditReady)
     def _edit_ready(self, message: EditReady) -> None:

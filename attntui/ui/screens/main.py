@@ -5,7 +5,6 @@ from dataclasses import replace
 from importlib import import_module
 from typing import ClassVar
 
-import msgspec
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -24,6 +23,7 @@ from attntui.core.protocol import (
     PromptInput,
 )
 from attntui.core.tokens import sanitise
+from attntui.ui.beside import follow
 from attntui.ui.examples import favourite_head, first_query
 from attntui.ui.history import History
 from attntui.ui.keys import bindings
@@ -40,6 +40,7 @@ from attntui.ui.messages import (
     Waiting,
 )
 from attntui.ui.painter import Painter
+from attntui.ui.screens.comparing import Comparing
 from attntui.ui.screens.copying import Copying
 from attntui.ui.screens.expecting import Expecting
 from attntui.ui.screens.exporting import Exporting
@@ -62,7 +63,17 @@ from attntui.ui.widgets.ranked_list import RankedList
 from attntui.ui.widgets.too_small import TooSmall
 
 
-class MainScreen(Generating, Seeing, Expecting, Retracing, Swapping, Prompting, Copying, Exporting):
+class MainScreen(
+    Generating,
+    Comparing,
+    Seeing,
+    Expecting,
+    Retracing,
+    Swapping,
+    Prompting,
+    Copying,
+    Exporting,
+):
     """Prompt, head map, grid, lists; one look shared by all."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings()]
@@ -83,6 +94,8 @@ class MainScreen(Generating, Seeing, Expecting, Retracing, Swapping, Prompting, 
         self._trouble = ""
         self._is_refused = False
         """Whether the model could not be loaded."""
+        self._has_compared = False
+        """Whether the model to compare with, from the command line, was asked for."""
 
     def compose(self) -> ComposeResult:
         yield StatusLine()
@@ -142,11 +155,11 @@ class MainScreen(Generating, Seeing, Expecting, Retracing, Swapping, Prompting, 
     @on(Waiting)
     def _show_waiting(self, message: Waiting) -> None:
         self.query_one(StatusLine).show_waiting(message.what, message.share)
-        self.query_one(AttentionGrid).show_waiting(message.what, message.share)
+        self.query_one("#grid", AttentionGrid).show_waiting(message.what, message.share)
 
     @on(Idle)
     def _stop_waiting(self) -> None:
-        self.query_one(AttentionGrid).show_waiting(self._trouble, None)
+        self.query_one("#grid", AttentionGrid).show_waiting(self._trouble, None)
         loads = "Ctrl+O opens one" if self._is_refused else "U loads it"
         missing = "" if self.session.model is not None else f"no model loaded · {loads}"
         self.query_one(StatusLine).show_waiting(missing, None)
@@ -221,7 +234,11 @@ class MainScreen(Generating, Seeing, Expecting, Retracing, Swapping, Prompting, 
         landed = self.landed(before, look)
         self.change(landed or look)
         self.new_run(message.run)
-        if is_new and landed is None:
+        if self._start.compare is not None and not self._has_compared:
+            self._has_compared = True
+            self.compare_with(self._start.compare)
+            return
+        if is_new and landed is None and self.look.facing is None:
             self.run_worker(self._to_strongest_key(look), exit_on_error=False)
 
     def _opened(self, before: Look, look: Look) -> Look:
@@ -233,6 +250,8 @@ class MainScreen(Generating, Seeing, Expecting, Retracing, Swapping, Prompting, 
         if before.marked_queries or before.marked_keys:
             self.note("The text changed: its rows and columns are not marked any more.")
         none: frozenset[int] = frozenset()
+        if look.facing is not None:  # the cursor stays where it is in the pinned text
+            return replace(follow(before, look), marked_queries=none, marked_keys=none)
         first = first_query(look)
         is_mask = first < len(look.queries) - 1
         was_last = before.query >= len(before.queries) - 1
@@ -273,7 +292,7 @@ class MainScreen(Generating, Seeing, Expecting, Retracing, Swapping, Prompting, 
     def change(self, look: Look) -> None:
         """Show another look, and ask for what it needs."""
         before = self.look
-        self.look = look = look.settle()
+        self.look = look = look.settle().in_step(before)
         if look != before:
             self.query_one(MessageLine).act()
         if before.run is not look.run or before.stack != look.stack:
@@ -283,6 +302,7 @@ class MainScreen(Generating, Seeing, Expecting, Retracing, Swapping, Prompting, 
             self.set_class(name == look.page, f"-{name}")
         self.query_one(StatusLine).show_look(look)
         self.page.show_look(look)
+        self.show_beside()
         for heads in self.query(HeadValues):
             heads.show_look(look)
         self.page.show_values(self.query_one(HeadMap).values)
@@ -307,7 +327,7 @@ class MainScreen(Generating, Seeing, Expecting, Retracing, Swapping, Prompting, 
 
     @on(RequestsChanged)
     def _follow(self) -> None:
-        self.painter.follow(self.look, self.page)
+        self.painter.follow(self.look, self.page, self.side_grid)
 
     # From the panes.
 
@@ -359,13 +379,18 @@ class MainScreen(Generating, Seeing, Expecting, Retracing, Swapping, Prompting, 
 
     def _model_picked(self, name: str | None) -> None:
         if name is not None:
-            options = self.session.options
-            self.open_model(msgspec.structs.replace(options, model=name, revision=None))
+            self.run_worker(
+                self.session.switch(name),
+                group="session",
+                description="engine",
+                exclusive=True,
+                exit_on_error=False,
+            )
 
     def open_model(self, options: ModelOptions) -> None:
-        """Load another model and run the prompt."""
+        """Load another model and run the prompt, of the tokens that it may name."""
         self.run_worker(
-            self.session.switch(options),
+            self.session.open(options),
             group="session",
             description="engine",
             exclusive=True,

@@ -48,15 +48,16 @@ class ModelPicker(ModalScreen[str | None]):
         Binding("up", "move(-1)", show=False),
     ]
 
-    def __init__(self, current: str, recent: list[str]) -> None:
+    def __init__(self, current: str, recent: list[str], title: str = "Open another model") -> None:
         super().__init__()
+        self._title = title
         self._current = current
         self._rows = [Row(name, "used lately") for name in recent]
         self._shown: list[Row] = []
 
     def compose(self) -> ComposeResult:
         with Vertical(id="picker") as frame:
-            frame.border_title = Content("Open another model")
+            frame.border_title = Content(self._title)
             frame.border_subtitle = Content("Enter opens · Esc closes")
             yield Input(placeholder="a part of its name; or a hub id or folder", id="picker-name")
             yield OptionList(id="picker-list", markup=False)

@@ -8,12 +8,12 @@ from attntui.render.names import direct_parts
 from attntui.ui.screens.editing import FROM_FILE
 from attntui.ui.screens.lensing import Lensing
 from attntui.ui.screens.looking import after, of_a_run
-from attntui.ui.state import BESIDE, NEEDS_AIM, Beside
+from attntui.ui.state import LENS_SHOWN, NEEDS_AIM, LensShown
 from attntui.ui.wanted import predicts
 
 LIKELIEST = 3
 """Tokens that the logit lens lists for each layer."""
-BESIDE_WORDS: dict[Beside, str] = {
+LENS_WORDS: dict[LensShown, str] = {
     "lens": "The lens.",
     "weights": "The weights that the lens is of; D goes on to the difference.",
     "difference": "The lens less the weights, both as shares of their row; D: the lens.",
@@ -41,11 +41,11 @@ class Seeing(Lensing):
     def action_next_shown(self) -> None:
         """Where a lens is looked at: the lens, the weights it is of, their difference."""
         look = self.look
-        if not look.has_lens or (look.before is not None and look.beside == "lens"):
+        if not look.has_lens or (look.before is not None and look.lens_shown == "lens"):
             super().action_next_shown()
             return
-        self.change(replace(look, beside=after(BESIDE, look.beside)))
-        self.say(BESIDE_WORDS[self.look.beside])
+        self.change(replace(look, lens_shown=after(LENS_SHOWN, look.lens_shown)))
+        self.say(LENS_WORDS[self.look.lens_shown])
 
     def _aims(self) -> tuple[Target, ...]:
         """The likeliest token's logit at the query at the cursor; the same less the second's."""

@@ -37,8 +37,11 @@ UNDERLINED = Style(underline=True, bold=True)
 class AttentionGrid(Page):
     """Shows the window it was given; asks for another when it shows cells it does not have."""
 
-    def __init__(self) -> None:
-        super().__init__("grid")
+    twin: AttentionGrid | None = None
+    """The grid beside this one; both have one scale."""
+
+    def __init__(self, id: str = "grid") -> None:  # noqa: A002
+        super().__init__(id)
         self.zoom = PLAIN
         self.window: GridWindow | None = None
         self._largest: GridWindow | None = None
@@ -88,8 +91,10 @@ class AttentionGrid(Page):
             self._update_title()
         else:
             self._largest = GridWindow(request, arrays[0])
-        self._update_levels()
-        self.refresh()
+        for grid in (self, self.twin):
+            if grid is not None:
+                grid._update_levels()
+                grid.refresh()
 
     def _update_title(self) -> None:
         """The title tells of the weights that are painted, while others are on their way."""
@@ -118,8 +123,15 @@ class AttentionGrid(Page):
                 causal,
                 self._largest,
                 self.look.threshold,
+                self._peak(),
             )
             self._levels = shown.tolist()
+
+    def _peak(self) -> float:
+        """What counts as 1 of numbers that have no bounds of their own: the largest in sight."""
+        twin = self.twin
+        windows = [self.window, None if twin is None else twin.window]
+        return max(0.0 if window is None else window.peak for window in windows)
 
     def notify_style_update(self) -> None:
         self._update_levels()
@@ -252,7 +264,7 @@ class AttentionGrid(Page):
 
     def _scroll_to_cursor(self) -> bool:
         """Bring the cursor out from under the labels; whether anything moved."""
-        place = self.frame.scroll_to(self.look.query, self.look.key)
+        place = self.frame.scroll_to(max(self.look.query, 0), max(self.look.key, 0))
         if place is not None:
             self.scroll_to(*place, animate=False, force=True)
         return place is not None

@@ -16,6 +16,7 @@ from attntui.core.scale import weight_at
 from attntui.core.tokens import sanitise
 from attntui.render.labels import quote
 from attntui.render.names import pair_name
+from attntui.ui.beside import model_name, names, run_name, same_model
 from attntui.ui.captions import predicted_words, whose
 from attntui.ui.keys import TYPING_KEYS
 from attntui.ui.state import PAGES, Legend, Look, PageName
@@ -41,14 +42,6 @@ def trust_words(trust: Trust, model: ModelInfo) -> tuple[str, str]:
     return f"{exact} · {rows}{future}", exact
 
 
-def short_name(name: str) -> str:
-    """A model's name made safe; of a folder, what tells it from others."""
-    safe = sanitise(name)
-    if not safe.startswith(("/", "~", ".")):
-        return safe
-    return "…/" + "/".join(safe.rstrip("/").split("/")[-2:])
-
-
 class StatusLine(Static):
     """Program, model and run on the left; trust, or what is waited for, on the right."""
 
@@ -60,7 +53,10 @@ class StatusLine(Static):
 
     def show_look(self, look: Look) -> None:
         before = self.look
-        if (look.model, look.run, look.stack) != (before.model, before.run, before.stack):
+        told = [
+            (each.model, each.run, each.stack, each.shown, each.before) for each in (look, before)
+        ]
+        if told[0] != told[1]:
             self.look = look
             self.refresh()
 
@@ -75,7 +71,8 @@ class StatusLine(Static):
         if model is None:
             return []
         stack = self.look.stack_info
-        parts = [short_name(model.name)]
+        is_two = not same_model(self.look.before, self.look.after)
+        parts = [run_name(self.look) if is_two else model_name(model)]
         if stack is not None:
             heads = max(layer.heads for layer in stack.layers)
             parts.append(f"{len(stack.layers)} layers × {heads} heads")
@@ -122,6 +119,12 @@ def _is_same_cell(one: Look, other: Look) -> bool:
     return one.run is other.run and places[0] == places[1]
 
 
+def _is_same_beside(one: Look, other: Look) -> bool:
+    """Whether the same weight of the run before is beside both."""
+    its, others = one.other, other.other
+    return its is not None and others is not None and _is_same_cell(its, others)
+
+
 class CursorLine(Static):
     """What is under the cursor in words and a number, and the scale's legend."""
 
@@ -129,6 +132,8 @@ class CursorLine(Static):
         super().__init__(id="cursor")
         self.look = Look()
         self.weight: float | None = None
+        self.beside: float | None = None
+        """The weight of the same cell in the run before, while both are in sight."""
         self.legend: Legend = "shades"
         self.predicted: Predictions | None = None
 
@@ -142,7 +147,14 @@ class CursorLine(Static):
         self.legend = legend or self.legend
         if weight is None and _is_same_cell(look, self.look):
             weight = self.weight
+        if self.beside is not None and not _is_same_beside(look, self.look):
+            self.beside = None
         self.look, self.weight = look, weight
+        self.refresh()
+
+    def show_beside(self, look: Look, weight: float) -> None:
+        """The weight of the cell in the run before."""
+        self.beside = weight
         self.refresh()
 
     def render(self) -> Content:
@@ -166,7 +178,11 @@ class CursorLine(Static):
             "  ",
             (weight, Style.parse("bold $accent")),
         )
-        if look.lens != "head" or look.method != "weights":
+        if look.is_compared:
+            left += Content.styled(f"  {run_name(look)}", Style.parse("$faint"))
+            left += self._beside()
+        is_named = look.is_compared and look.before is look.after  # two views, each by its name
+        if not is_named and (look.lens != "head" or look.method != "weights"):
             left += Content.styled(f"  {whose(look.view)[0]}", Style.parse("$faint"))
         faint, legends = Style.parse("$faint"), list(self._legends())
         for words in (*predicted_words(look, self.predicted), ""):
@@ -176,6 +192,19 @@ class CursorLine(Static):
                 if legend.cell_length <= room:
                     return said + Content(" " * (room + 2 - legend.cell_length)) + legend
         return left
+
+    def _beside(self) -> Content:
+        """The run before's weight, where its grid is in sight; the cell may be nowhere there."""
+        other = self.look.other if self.look.beside else None
+        if other is None:
+            return Content("")
+        weight = "…" if self.beside is None else f"{self.beside:.4f}"
+        if min(other.query, other.key) < 0 or weight == "nan":
+            weight = "none"
+        faint = Style.parse("$faint")
+        return Content.assemble(
+            (" · ", faint), (weight, Style.parse("bold")), (f"  {names(self.look)[0]}", faint)
+        )
 
     def _hidden(self, look: Look) -> str:
         """Why the cell shows no weight, and the key that shows it."""

@@ -52,14 +52,13 @@ class GridWindow:
         return self.request.row_step
 
     @property
-    def shares(self) -> np.ndarray:
-        """The weights; what a lens makes, which may be of any size, as shares of the largest."""
+    def peak(self) -> float:
+        """The largest there is; 0 of weights, which go to 1 whatever there is."""
         if not isinstance(self.request.view, Lens):
-            return self.weights
+            return 0.0
         import numpy as np
 
-        largest = float(np.nanmax(np.abs(self.weights), initial=0.0))
-        return self.weights / (largest or 1.0)
+        return float(np.nanmax(np.abs(self.weights), initial=0.0))
 
     def is_of(self, look: Look) -> bool:
         """Whether it is of the view that is looked at, read in the same way."""
@@ -97,18 +96,22 @@ class GridWindow:
         causal: bool,
         largest: GridWindow | None,
         threshold: float = 0.0,
+        peak: float = 0.0,
     ) -> np.ndarray:
         """Levels of all cells; -1 where a causal model cannot look and does not, where the reading
         shows nothing (NaN), and below the threshold.
 
-        `largest` holds each row's largest weight over all keys, for the row scale.
+        `largest` holds each row's largest weight over all keys, for the row scale. What a lens
+        makes, which may be of any size, is shown as shares of `peak`.
         """
         of_rows = largest.weights if largest is not None and largest.same_rows(self) else None
-        shown = shown_levels(self.shares, scale, palette.count, palette.zero, of_rows)
+        is_share = not isinstance(self.request.view, Lens) or not peak
+        shares = self.weights if is_share else self.weights / peak
+        shown = shown_levels(shares, scale, palette.count, palette.zero, of_rows)
         import numpy as np
 
         if threshold:
-            shown = np.where(np.abs(self.shares) < threshold, np.int16(-1), shown)
+            shown = np.where(np.abs(shares) < threshold, np.int16(-1), shown)
         if causal:
             down, across = self.weights.shape
             last_query = self.request.rows[0] + (np.arange(down) + 1) * self.step - 1

@@ -72,9 +72,9 @@ class HeadValues(Pane):
         before, self.look = self.look, look
         if before.run is not look.run or before.stack != look.stack:
             self.cell_map = self.shares = self.statistics = self.shift = self.order = None
-        if before.reading != look.reading:
+        if before.heads_reading != look.heads_reading:
             self.shares = None
-        if before.reading.against != look.reading.against:
+        if before.heads_reading.against != look.heads_reading.against:
             self.cell_map = None
         if before.basis != look.basis:
             self.statistics = None
@@ -190,7 +190,7 @@ class HeadValues(Pane):
     @property
     def palette(self) -> Palette:
         plain = super().palette
-        is_difference = self.look.reading.against and self.look.map in OF_WEIGHTS
+        is_difference = self.look.heads_reading.against and self.look.map in OF_WEIGHTS
         return differences(plain) if is_difference or self.measure.has_sign else plain
 
     @property

@@ -4,7 +4,22 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from attntui.core.protocol import Token, Word
+
 UNMATCHED = -1
+
+
+def counterparts(units: Sequence[Token | Word], others: Sequence[Token | Word]) -> np.ndarray:
+    """As `matched`, of tokens or words, whatever tokenizer made them.
+
+    Capitals and the white space around a token say nothing: each tokenizer has its own way with
+    them.
+    """
+    return matched(*([_plain(unit.text) for unit in side] for side in (units, others)))
+
+
+def _plain(text: str) -> str:
+    return text.strip().casefold() or text
 
 
 def matched(texts: Sequence[str], others: Sequence[str]) -> np.ndarray:

@@ -5,7 +5,8 @@ from functools import cache
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attntui.engine.matching import matched
+from attntui.core.matching import counterparts, matched
+from attntui.core.protocol import Token
 
 texts = st.lists(st.sampled_from("abc"), max_size=7)
 
@@ -43,3 +44,12 @@ def test_what_is_put_in_left_out_or_replaced() -> None:
     assert matched([*"abd"], [*"abcd"]).tolist() == [0, 1, 3]
     assert matched([*"abXd"], [*"abcd"]).tolist() == [0, 1, 2, 3]
     assert matched([], [*"ab"]).tolist() == [] and matched([*"ab"], []).tolist() == [-1, -1]
+
+
+def test_tokens_of_other_tokenizers_stand_beside_each_other() -> None:
+    """White space and capitals are the tokenizer's; a token of white space alone is what it is."""
+    one, other = (
+        [Token(0, text) for text in texts]
+        for texts in (["[CLS]", "the", "cat", "\n"], ["<s>", " The", " big", " cat", " ", "\n"])
+    )
+    assert counterparts(one, other).tolist() == [0, 1, 3, 5]

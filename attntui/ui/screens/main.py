@@ -75,7 +75,7 @@ class MainScreen(Lensing, Prompting, Copying, Exporting):
         """Whether the model could not be loaded."""
 
     def compose(self) -> ComposeResult:
-        yield StatusLine()
+        yield StatusLine(self.session.engine.place.name)
         yield PromptBox()
         yield SecondBox()
         yield HeadBar("bar")

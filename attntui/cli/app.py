@@ -1,5 +1,6 @@
 """The commands and their options; the work is in modules imported when called."""
 
+import os
 import sys
 from typing import Annotated, Literal
 
@@ -19,6 +20,7 @@ from attntui.cli.options import (
     StartChoice,
     spread,
 )
+from attntui.cli.places import PlaceChoice
 from attntui.core.errors import UserError
 
 # Plain help and plain errors: Rich's markup must never read a model's name or a prompt.
@@ -46,6 +48,7 @@ def screen(
     prompt: PromptChoice,
     stack: StackChoice,
     start: StartChoice,
+    place: PlaceChoice,
     resume: Annotated[
         bool,
         Option("--resume", help="Open where the last session left: model, prompt, head and view."),
@@ -68,8 +71,8 @@ def screen(
         _refuse_beside(
             context, "--resume", ("model", "prompt", "prompt_file", "layer", "head", "compare")
         )
-        return resume_screen(start, stack.stack)
-    return open_screen(model, prompt, start, stack.stack, other)
+        return resume_screen(start, stack.stack, place)
+    return open_screen(model, prompt, start, stack.stack, place, other)
 
 
 def _given(context: typer.Context) -> list[str]:
@@ -430,3 +433,15 @@ def doctor(
     from attntui.cli.doctor import examine
 
     return examine(sys.stdout, json)
+
+
+@app.command(hidden=True)
+def engine(
+    silence: Annotated[
+        float | None,
+        Option(metavar="SECONDS", help="End after this long without a word from the screen."),
+    ] = None,
+) -> int:
+    """Answer a screen elsewhere on standard input and output: what --ssh starts at the far end."""
+    options = [] if silence is None else ["--silence", str(silence)]
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "attntui.engine", *options])

@@ -7,6 +7,7 @@ from typing import Any
 
 from attntui.cli.config import read_config
 from attntui.cli.options import ModelChoice, OtherChoice, PromptChoice, StartChoice
+from attntui.cli.places import PlaceChoice
 from attntui.cli.prompts import STDIN, read_file
 from attntui.core.errors import UserError
 from attntui.core.head_tables import tables_of
@@ -19,12 +20,14 @@ def open_screen(
     prompt: PromptChoice,
     choice: StartChoice,
     attention: Stack | None,
+    place: PlaceChoice,
     other: OtherChoice | None = None,
 ) -> int:
     """Run the screen; its exit status.
 
     Raises:
-        UserError: there is no terminal, or the config file is not understood.
+        UserError: there is no terminal, the config file is not understood, or there is no way to
+            where the engine is to run.
     """
     options = model.options()
     compare = None if other is None else other.options(options)
@@ -36,14 +39,14 @@ def open_screen(
     from attntui.ui.memory import Memory
     from attntui.ui.state import Start
 
-    place = None if prompt.is_given else Memory().place()
-    draft = place.draft if place is not None and place.options.model == options.model else None
-    return run_screen(
-        options, text, Start(attention=attention, draft=draft, compare=compare, **_start(choice))
-    )
+    last = None if prompt.is_given else Memory().place()
+    draft = last.draft if last is not None and last.options.model == options.model else None
+    start = Start(attention=attention, draft=draft, compare=compare, **_start(choice))
+    with place.opened() as there:
+        return run_screen(options, text, start, there)
 
 
-def resume_screen(choice: StartChoice, attention: Stack | None) -> int:
+def resume_screen(choice: StartChoice, attention: Stack | None, place: PlaceChoice) -> int:
     """Run the screen where the last session left; its exit status.
 
     Raises:
@@ -54,11 +57,12 @@ def resume_screen(choice: StartChoice, attention: Stack | None) -> int:
     from attntui.ui.memory import Memory
     from attntui.ui.state import Start
 
-    place = Memory().place()
-    if place is None:
+    last = Memory().place()
+    if last is None:
         raise UserError("There is no session to resume: open one with attntui --model MODEL.")
-    start = Start(attention=attention, look=place.look, draft=place.draft, **_start(choice))
-    return run_screen(place.options, place.prompt, start)
+    start = Start(attention=attention, look=last.look, draft=last.draft, **_start(choice))
+    with place.opened() as there:
+        return run_screen(last.options, last.prompt, start, there)
 
 
 def view_file(file: str, choice: StartChoice, attention: Stack | None) -> int:

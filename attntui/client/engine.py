@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
-import sys
 import sysconfig
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self, TypeAlias
 
 import attntui
 from attntui.client.errors import EngineFault, EngineGone, Superseded
+from attntui.client.place import ENGINE, Place
 from attntui.client.process import LOG_LINES, ChildProcess, spawn
 from attntui.client.slots import Slot
 from attntui.core.errors import UserError
@@ -31,6 +31,7 @@ from attntui.core.protocol import (
     Cancel,
     Failed,
     Hello,
+    Ping,
     Progress,
     Reply,
     Request,
@@ -39,10 +40,7 @@ from attntui.core.tokens import sanitise
 
 __all__ = ["Engine", "EngineFault", "EngineGone", "Response", "Superseded"]
 
-# -P: a file in the present folder must not stand in for a library's module.
-ENGINE = (sys.executable, "-P", "-m", "attntui.engine")
 HELLO_CALL = 0
-HELLO_SECONDS = 60.0
 STOPPED = "The engine was stopped."
 
 if TYPE_CHECKING:
@@ -69,23 +67,25 @@ class Engine:
     """A child process that holds the model; asked over pipes, from one event loop.
 
     Args:
-        argv: the program that speaks `core.protocol`; by default this Python's own engine.
+        place: where it runs, or the program that speaks `core.protocol`; by default this Python's
+            own engine, here.
         env: variables laid over this process's environment.
 
     It may be started again after it has ended. `async with Engine() as engine` starts and stops it.
     """
 
     def __init__(
-        self, argv: Sequence[str] | None = None, env: Mapping[str, str] | None = None
+        self, place: Place | Sequence[str] | None = None, env: Mapping[str, str] | None = None
     ) -> None:
+        self.place = place if isinstance(place, Place) else Place(tuple(place or ENGINE))
         self.log: deque[str] = deque(maxlen=LOG_LINES)
         """Raw lines of the engine's standard error: sanitise before showing."""
         self.on_exit: Callable[[EngineGone], None] | None = None
         """Called in the event loop when the engine ends unasked."""
-        self._argv = tuple(argv or ENGINE)
         self._env = {**_where_we_are(), **(env or {})}
         self._child: ChildProcess | None = None
         self._listening: asyncio.Task[None] | None = None
+        self._living: asyncio.Task[None] | None = None
         self._numbers = itertools.count(HELLO_CALL + 1)
         self._waiting: dict[int, _Waiting] = {}
         self._slots: dict[str, Slot] = {}
@@ -115,16 +115,19 @@ class Engine:
             return
         await self.stop()
         self._farewell = None
-        self._child = await spawn(self._argv, self._env, self.log)
+        self._child = await spawn(self.place.argv, self._env, self.log, self.place.describe)
         hello = self._expect(HELLO_CALL, None)
         self._listening = asyncio.create_task(self._listen(self._child))
         try:
-            async with asyncio.timeout(HELLO_SECONDS):
+            async with asyncio.timeout(self.place.hello_seconds):
                 reply, _ = await hello
             _check_hello(reply)
+            if self.place.heartbeat is not None:
+                self._living = asyncio.create_task(self._live(self._child, self.place.heartbeat))
         except TimeoutError:
             await self.stop()
-            raise EngineGone(f"The engine said nothing for {HELLO_SECONDS:.0f} seconds.") from None
+            waited = self.place.hello_seconds
+            raise EngineGone(f"The engine said nothing for {waited:.0f} seconds.") from None
         except BaseException:
             await self.stop()
             raise
@@ -137,6 +140,8 @@ class Engine:
         if child is None:
             return
         self._farewell = STOPPED
+        if self._living is not None:
+            self._living.cancel()
         self._fail_all(EngineGone(STOPPED))
         await child.end()
         if listening is not None:
@@ -186,6 +191,12 @@ class Engine:
         answer: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
         self._waiting[number] = _Waiting(answer, progress)
         return answer
+
+    async def _live(self, child: ChildProcess, seconds: float) -> None:
+        """Tell the engine now and then that somebody is there; see `Ping`."""
+        while child.alive:
+            child.write(encode_call(next(self._numbers), Ping()))
+            await asyncio.sleep(seconds)
 
     async def _listen(self, child: ChildProcess) -> None:
         """Hand out answers until the engine ends; then tell everybody who still waits."""

@@ -9,7 +9,7 @@ import os
 import re
 import signal
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from attntui.client.errors import EngineGone
@@ -28,12 +28,18 @@ GRACE = 2.0
 class ChildProcess:
     """A running child; made by `spawn`."""
 
-    def __init__(self, process: asyncio.subprocess.Process, log: deque[str]) -> None:
+    def __init__(
+        self,
+        process: asyncio.subprocess.Process,
+        log: deque[str],
+        describe: Callable[[int, str], str],
+    ) -> None:
         assert process.stdin and process.stdout and process.stderr
         self.output = process.stdout
         self._input = process.stdin
         self._process = process
         self._log = log
+        self._describe = describe
         self._last_line = ""
         self._logging = asyncio.create_task(self._keep_lines(process.stderr))
 
@@ -75,7 +81,7 @@ class ChildProcess:
             self.kill()
             await self._process.wait()
         await self._finish_log()
-        return describe_exit(self._process.returncode or 0, self._last_line)
+        return self._describe(self._process.returncode or 0, self._last_line)
 
     async def _keep_lines(self, stream: asyncio.StreamReader) -> None:
         """Log what `stream` says, one line at a time; a carriage return ends a line too."""
@@ -98,9 +104,14 @@ class ChildProcess:
 
 
 async def spawn(
-    argv: Sequence[str], env: Mapping[str, str] | None, log: deque[str]
+    argv: Sequence[str],
+    env: Mapping[str, str] | None,
+    log: deque[str],
+    describe: Callable[[int, str], str],
 ) -> ChildProcess:
     """Start `argv` with `env` laid over this process's environment; its stderr goes to `log`.
+
+    `describe` makes one sentence of an exit status and the last line.
 
     Raises:
         EngineGone: there is no such program, or it may not be run.
@@ -121,7 +132,7 @@ async def spawn(
         raise EngineGone(
             f"The engine could not be started: {sanitise(argv[0])}: {reason}."
         ) from error
-    return ChildProcess(process, log)
+    return ChildProcess(process, log, describe)
 
 
 def describe_exit(status: int, last_line: str) -> str:

@@ -90,17 +90,25 @@ def decode_answer(header: bytes, body: bytes) -> tuple[Answer, list[np.ndarray]]
     return answer, arrays
 
 
+def _read(stream: BinaryIO, size: int) -> bytes:
+    """As many bytes, fewer only at the end; an unbuffered stream gives what there is at a time."""
+    data = bytearray()
+    while len(data) < size and (more := stream.read(size - len(data))):
+        data += more
+    return bytes(data)
+
+
 def read_call(stream: BinaryIO) -> Call | None:
     """The next request from a blocking stream, None at its end.
 
     Raises:
         FrameError: what was read is no request of ours.
     """
-    prefix = stream.read(PREFIX.size)
+    prefix = _read(stream, PREFIX.size)
     if len(prefix) < PREFIX.size:
         return None
     length, _ = decode_prefix(prefix)
-    header = stream.read(length)
+    header = _read(stream, length)
     if len(header) < length:
         return None
     try:

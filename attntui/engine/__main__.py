@@ -1,4 +1,4 @@
-"""`python -m attntui.engine`: requests on descriptor 0, answers on descriptor 1.
+"""`python -m attntui.engine [--silence SECONDS]`: requests on descriptor 0, answers on 1.
 
 The two descriptors are taken first, before any other import: whatever a library then prints goes
 to descriptor 2, and whatever one reads finds nothing. `os.dup` gives close-on-exec descriptors.
@@ -27,7 +27,8 @@ from attntui.engine.server import Server  # noqa: E402
 def main() -> None:
     if os.isatty(_requests):
         sys.exit("This is attntui's engine and speaks to a program; run attntui instead.")
-    Server(_requests, _answers).serve()
+    silence = float(sys.argv[2]) if sys.argv[1:2] == ["--silence"] else None
+    Server(_requests, _answers, silence).serve()
 
 
 main()

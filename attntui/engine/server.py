@@ -8,6 +8,7 @@ imports torch, so `Hello` is out before that begins.
 import faulthandler
 import os
 import platform
+import select
 import signal
 import sys
 import threading
@@ -27,6 +28,7 @@ from attntui.core.protocol import (
     Failed,
     Hello,
     Load,
+    Ping,
     Progress,
     Reply,
 )
@@ -90,10 +92,14 @@ class Job:
 
 
 class Server:
-    """Serves one client over two descriptors."""
+    """Serves one client over two descriptors.
 
-    def __init__(self, requests: int, answers: int) -> None:
-        self._requests = open(requests, "rb")
+    `silence`: seconds without a word from the client after which it must be gone, see `Ping`.
+    """
+
+    def __init__(self, requests: int, answers: int, silence: float | None = None) -> None:
+        self._requests = open(requests, "rb", buffering=0)
+        self._silence = silence
         self._writer = Writer(answers)
         self._waiting: deque[Job] = deque()
         self._running: Job | None = None
@@ -161,7 +167,7 @@ class Server:
     def _read(self) -> None:
         status = 1
         try:
-            while (call := read_call(self._requests)) is not None:
+            while self._hears() and (call := read_call(self._requests)) is not None:
                 self._take(call)
             status = 0
         except FrameError as error:
@@ -169,7 +175,13 @@ class Server:
         finally:
             os._exit(status)
 
+    def _hears(self) -> bool:
+        """Wait for the client's next word; False where it has been silent for too long."""
+        return bool(select.select([self._requests], [], [], self._silence)[0])
+
     def _take(self, call: Call) -> None:
+        if isinstance(call.request, Ping):
+            return
         if isinstance(call.request, Cancel):
             self._cancel(call.request.call)
             return

@@ -155,8 +155,13 @@ class Session:
         if not self.engine.alive:
             self.model = self.base = None
             self.held = frozenset()
-            self.post(Waiting("starting the engine"))
+            self.post(Waiting(self._starting))
             await self.engine.start()
+
+    @property
+    def _starting(self) -> str:
+        name = self.engine.place.name
+        return f"starting the engine on {name}" if name else "starting the engine"
 
     async def _load(self) -> None:
         if self.model is not None:

@@ -10,6 +10,7 @@ import pytest
 
 from attntui.client import engine as engine_module
 from attntui.client.engine import Engine, EngineFault, EngineGone, Superseded
+from attntui.client.place import Place
 from attntui.core.errors import UserError
 from attntui.core.protocol import (
     GetPredictions,
@@ -182,9 +183,9 @@ async def test_a_bad_start_is_said_and_leaves_no_child(
     sentence: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(engine_module, "HELLO_SECONDS", 0.5 if manner == "mute" else 30)
     monkeypatch.setattr("attntui.client.process.GRACE", 0.1)
-    engine = Engine([*fake_argv, manner])
+    patience = 0.5 if manner == "mute" else 30
+    engine = Engine(Place((*fake_argv, manner), hello_seconds=patience))
     heard: list[EngineGone] = []
     engine.on_exit = heard.append
     with pytest.raises(error, match=sentence):

@@ -100,12 +100,13 @@ from attntui.core.protocol.requests import (
     GetWindow,
     Load,
     Open,
+    Ping,
     Request,
     Trace,
     Unload,
 )
 
-PROTOCOL_VERSION = 4
+PROTOCOL_VERSION = 5
 
 __all__ = [
     "BETWEEN",
@@ -167,6 +168,7 @@ __all__ = [
     "ModelOptions",
     "Norm",
     "Open",
+    "Ping",
     "Pooling",
     "Prediction",
     "Predictions",

@@ -347,6 +347,14 @@ class Cancel(Struct, frozen=True, tag="cancel"):
     call: int
 
 
+class Ping(Struct, frozen=True, tag="ping"):
+    """The screen is still there; no answer.
+
+    A line that was cut closes nothing at its far end: an engine started with `--silence` ends when
+    nothing came for that many seconds, and gives its GPU back.
+    """
+
+
 Request = (
     Load
     | Open
@@ -374,6 +382,7 @@ Request = (
     | GetLogitLens
     | GetAnswers
     | Cancel
+    | Ping
 )
 
 

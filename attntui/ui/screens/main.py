@@ -98,7 +98,7 @@ class MainScreen(
         """Whether the model to compare with, from the command line, was asked for."""
 
     def compose(self) -> ComposeResult:
-        yield StatusLine()
+        yield StatusLine(self.session.engine.place.name)
         yield PromptBox()
         yield SecondBox()
         yield HeadBar("bar")

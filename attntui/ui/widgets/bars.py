@@ -43,10 +43,14 @@ def trust_words(trust: Trust, model: ModelInfo) -> tuple[str, str]:
 
 
 class StatusLine(Static):
-    """Program, model and run on the left; trust, or what is waited for, on the right."""
+    """Program, model and run on the left; trust, or what is waited for, on the right.
 
-    def __init__(self) -> None:
+    `place`: the machine that the engine runs on, empty where it is this one.
+    """
+
+    def __init__(self, place: str = "") -> None:
         super().__init__(id="status")
+        self.place = place
         self.look = Look()
         self.waiting = ""
         self.share: float | None = None
@@ -78,7 +82,8 @@ class StatusLine(Static):
             parts.append(f"{len(stack.layers)} layers × {heads} heads")
         if run is not None:
             parts.append(" + ".join(f"{len(side.tokens)}" for side in run.sides) + " tokens")
-        parts.append(f"{sanitise(model.device)} {sanitise(model.dtype)}")
+        where = f"{self.place}: " if self.place else ""
+        parts.append(f"{where}{sanitise(model.device)} {sanitise(model.dtype)}")
         if run is not None:
             parts.append(f"memory {human_bytes(run.device_bytes)}")
         return parts

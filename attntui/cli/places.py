@@ -1,0 +1,69 @@
+"""Options that say where the engine runs."""
+
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Annotated
+
+from typer import Option
+
+from attntui.client.place import Place, behind
+from attntui.core.errors import UserError
+
+
+@dataclass(frozen=True)
+class PlaceChoice:
+    """Where the engine runs; without any of these, here."""
+
+    ssh: Annotated[
+        str | None,
+        Option(
+            metavar="HOST",
+            help="Run the model on another machine, over ssh; attntui must be installed there.",
+        ),
+    ] = None
+    ssh_program: Annotated[
+        str | None,
+        Option(
+            metavar="PATH",
+            help="Where attntui is on that machine, such as ~/venv/bin/attntui; a login shell there"
+            " finds it otherwise.",
+        ),
+    ] = None
+    engine_command: Annotated[
+        str | None,
+        Option(
+            metavar="COMMAND",
+            help="Start the engine by a command of yours, in a container or a Slurm job: its last"
+            ' words are "attntui engine".',
+        ),
+    ] = None
+
+    @contextmanager
+    def opened(self) -> Iterator[Place | None]:
+        """The way there, for as long as the block; None: here.
+
+        Raises:
+            UserError: there is no way there, or there are two.
+        """
+        if self.ssh is not None:
+            if self.engine_command is not None:
+                raise UserError("--ssh and --engine-command are two ways to one engine: give one.")
+            from attntui.client.ssh import connected
+
+            with connected(self.ssh, self.ssh_program) as place:
+                yield place
+            return
+        if self.ssh_program is not None:
+            raise UserError("--ssh-program needs --ssh HOST.")
+        yield self._behind() if self.engine_command is not None else None
+
+    def _behind(self) -> Place:
+        try:
+            command = tuple(shlex.split(self.engine_command or ""))
+        except ValueError as error:
+            raise UserError(f"--engine-command cannot be read: {error}.") from None
+        if not command:
+            raise UserError("--engine-command is empty.")
+        return behind(command)

@@ -46,7 +46,7 @@ class Generating(Lensing):
         if self._writing is not None and self.is_writing:
             self._writing.wanted += 1
         else:
-            self._write(1)
+            self._write_on(1)
 
     @of_a_run
     def action_generate(self) -> None:
@@ -66,7 +66,7 @@ class Generating(Lensing):
             self.say(str(error))
             return
         self._line = self._order.text
-        self._write(self._order.count)
+        self._write_on(self._order.count)
 
     @on(CandidatePicked)
     def _candidate_picked(self, message: CandidatePicked) -> None:
@@ -76,9 +76,9 @@ class Generating(Lensing):
             self.say(LISTED)
             return
         token = found.entries[message.number].id
-        self._write(1, found.run, found.position, (token,))
+        self._write_on(1, found.run, found.position, (token,))
 
-    def _write(
+    def _write_on(
         self,
         count: int,
         base: int | None = None,

@@ -222,8 +222,11 @@ class Editing(Looking):
     @on(EditReady)
     def _edit_ready(self, message: EditReady) -> None:
         self._pending = None
+        is_new = message.edits != self.look.edits
         look = replace(self.look, edits=message.edits)
         self.change(look.compare(self._pinned or self._unedited, message.run))
+        if not is_new:  # another text, which says what it is itself
+            return
         changed = ", ".join(edits_name(message.edits))
         self.say(f"{changed[:1].upper()}{changed[1:]}. D shows the difference, Backspace undoes.")
 

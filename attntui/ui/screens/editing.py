@@ -298,12 +298,14 @@ class Editing(Looking):
     @on(EditReady)
     def _edit_ready(self, message: EditReady) -> None:
         self._pending = None
+        is_new = message.edits != self.look.edits
         look = replace(self.look, edits=message.edits)
         standard = self._standard
         is_retyped = standard is not None and standard is not self._pinned
         self.change(look.compare(standard or self._unedited, message.run, is_retyped))
-        changed = ", ".join(edits_name(message.edits))
-        self.say(f"{changed[:1].upper()}{changed[1:]}. D shows the difference, Backspace undoes.")
+        if is_new:  # else another text, which says what it is itself
+            told = ", ".join(edits_name(message.edits))
+            self.say(f"{told[:1].upper()}{told[1:]}. D shows the difference, Backspace undoes.")
         self.ran()
 
     @on(EditRefused)

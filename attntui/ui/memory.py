@@ -90,6 +90,7 @@ class Memory:
             shown="after",
             target=None,
             swaps=False,
+            is_retyped=False,
             method="weights",
         )
         data = msgspec.json.encode(msgspec.structs.replace(place, look=look))

@@ -93,6 +93,7 @@ class Memory:
             shown="after",
             target=None,
             swaps=False,
+            is_retyped=False,
             method="weights",
             lens_shown="lens",
             aim=None,

@@ -201,3 +201,17 @@ async def test_what_was_expected_of_a_token(open_app: Opener) -> None:
         assert not listed.display
         await screen.press("ctrl+end", "asterisk")
         assert np.isclose(listed.entries[0].share, float(chances[-1].max()), atol=1e-5)
+
+
+async def test_hostile_text_is_shown_safe_and_kept(open_app: Opener) -> None:
+    text = "The a\x1b]0;x\x07 cat"
+    async with open_app(prompt=text) as screen:
+        tokens = [token.text for token in screen.main.look.queries]
+        at = next(at for at, token in enumerate(tokens) if "\x1b" in token)
+        await screen.press("ctrl+home", *["down"] * at, "C")
+        field = screen.main.query_one(Input)
+        assert field.value and "\x1b" not in field.value
+        await screen.press("enter")
+        assert "same text" in screen.text
+        await screen.press("ctrl+end", "delete")
+        assert screen.main.session.prompt == PromptInput(text=text.removesuffix(" cat"))

@@ -19,6 +19,7 @@ from attntui.core.retyping import (
     swapped,
     token_at,
 )
+from attntui.core.tokens import sanitise
 from attntui.render.labels import quote
 from attntui.ui.memory import Past, past_of
 from attntui.ui.screens.editing import FROM_FILE, Editing
@@ -70,7 +71,7 @@ class Retyping(Editing):
         place = self.place(self.look.query)
         if place is not None and self._ran is not None:
             self._replacing = self._ran, place
-            self.query_one(AskLine).ask("token", place.says)
+            self.query_one(AskLine).ask("token", sanitise(place.says))
 
     @on(AskLine.Answered)
     def _token_typed(self, message: AskLine.Answered) -> None:
@@ -79,7 +80,7 @@ class Retyping(Editing):
         prompt, place = self._replacing
         if not message.text:
             self.say("Nothing was typed, so nothing changes; Delete takes a token out.")
-        elif message.text == place.says:
+        elif message.text == sanitise(place.says):
             self.say("It is the same text, so nothing changes.")
         elif prompt is self._ran:
             change = replaced(prompt, place, message.text)

@@ -12,8 +12,6 @@ from textual.containers import Container
 from textual.worker import Worker, WorkerState
 
 from attntui.client.engine import Engine
-from attntui.core.errors import UserError
-from attntui.core.head_tables import HeadTable
 from attntui.core.protocol import (
     STATISTICS,
     Lens,
@@ -90,7 +88,7 @@ class MainScreen(
             stack=start.attention or "self", layer=start.layer or 0, head=start.head or 0
         )
         self.painter = Painter(self, self.session, lambda sentence: self.say(sentence, True))
-        self._start = start
+        self._start, self.tables = start, start.tables
         self._trouble = ""
         self._is_refused = False
         """Whether the model could not be loaded."""
@@ -174,25 +172,10 @@ class MainScreen(
             self.note(note)
         first = self.look.model is None and self._start.look is None
         self.look = replace(self.look, model=message.model)
-        self._lay_tables(message.model)
+        self.lay_tables(message.model)
         if first:
             self._place_first(message.model)
         self.change(self.look)
-
-    def _lay_tables(self, model: ModelInfo) -> None:
-        """Tables of heads that fit this model colour the head map, from the first of them on."""
-        tables, shown, why = [], self.look.map, dict[str, None]()
-        for table in self._start.tables:
-            try:
-                table.check(model.stacks)
-                tables.append(table)
-            except UserError as error:
-                why[str(error)] = None
-        for sentence in why:
-            self.note(sentence)
-        if tables != [*self.look.tables]:
-            kept = shown if not isinstance(shown, HeadTable) else "cell"
-            self.look = replace(self.look, tables=tuple(tables), map=tables[0] if tables else kept)
 
     def _place_first(self, model: ModelInfo) -> None:
         """The head asked for on the command line, or the one a bundled model is known for."""

@@ -2,7 +2,9 @@
 
 from dataclasses import replace
 
-from attntui.core.protocol import GetAttribution, GetLogitLens, LogitLens, Target
+from attntui.core.errors import UserError
+from attntui.core.head_tables import HeadTable
+from attntui.core.protocol import GetAttribution, GetLogitLens, LogitLens, ModelInfo, Target
 from attntui.render.labels import quote
 from attntui.render.names import direct_parts
 from attntui.ui.screens.editing import FROM_FILE
@@ -23,6 +25,28 @@ NOTHING_SAID = "The model predicts nothing here, so there is no logit to look at
 
 class Seeing(Lensing):
     """A screen that takes logits apart."""
+
+    tables: tuple[HeadTable, ...] = ()
+    """What files say of heads, of whatever model."""
+
+    def note(self, sentence: str) -> None:
+        """Tell the user what nobody asked for."""
+        raise NotImplementedError
+
+    def lay_tables(self, model: ModelInfo) -> None:
+        """Tables of heads that fit this model colour the head map, from the first of them on."""
+        tables, shown, why = [], self.look.map, dict[str, None]()
+        for table in self.tables:
+            try:
+                table.check(model.stacks)
+                tables.append(table)
+            except UserError as error:
+                why[str(error)] = None
+        for sentence in why:
+            self.note(sentence)
+        if tables != [*self.look.tables]:
+            kept = shown if not isinstance(shown, HeadTable) else "cell"
+            self.look = replace(self.look, tables=tuple(tables), map=tables[0] if tables else kept)
 
     @of_a_run
     def action_attribution(self) -> None:

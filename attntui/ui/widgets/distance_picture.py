@@ -84,9 +84,10 @@ def over_layers(measured: Measured, here: tuple[int, int], room: Room) -> list[L
         return (dots.height - 1) * (1 - value / top)
 
     there = [(band * (at + 0.5), height(mean)) for at, mean in enumerate(means) if mean == mean]
-    _path(dots, there, MEAN)
     place: Point | None = None
-    for layer in range(layers):
+    for layer in sorted(range(layers), key=lambda each: each == here[0]):
+        if layer == here[0]:  # above the other heads' dots, below these
+            _path(dots, there, MEAN)
         for head in range(heads):
             value = float(values[layer, head])
             if value == value:  # not NaN

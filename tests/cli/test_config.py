@@ -21,7 +21,7 @@ def config_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_no_file_changes_nothing(config_file: Path) -> None:
     assert read_config() == Config()
-    assert defaults(Config()) == {"ablate": {}, "export": {}, "scan": {}, "show": {}}
+    assert defaults(Config()) == dict.fromkeys(("ablate", "compare", "export", "scan", "show"), {})
 
 
 def test_every_setting_is_a_default(config_file: Path) -> None:

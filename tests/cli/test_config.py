@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from attntui.cli.config import Config, defaults, read_config
+from attntui.cli.config import RUNNING, Config, defaults, read_config
 from attntui.core.errors import UserError
 from attntui.ui.key_names import key_names, shown
 from attntui.ui.keys import KEYS, remapped
@@ -21,7 +21,8 @@ def config_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_no_file_changes_nothing(config_file: Path) -> None:
     assert read_config() == Config()
-    assert defaults(Config()) == dict.fromkeys(("ablate", "compare", "export", "scan", "show"), {})
+    assert set(RUNNING) == {"ablate", "compare", "export", "scan", "show"}
+    assert defaults(Config()) == {name: {} for name in RUNNING}
 
 
 def test_every_setting_is_a_default(config_file: Path) -> None:

@@ -22,7 +22,7 @@ def config_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_no_file_changes_nothing(config_file: Path) -> None:
     assert read_config() == Config()
     assert defaults(Config()) == {command: {} for command in RUNNING}
-    assert {"ablate", "distance", "export", "logit-lens", "show"} < set(RUNNING)
+    assert {"ablate", "compare", "distance", "export", "logit-lens", "order", "show"} < set(RUNNING)
 
 
 def test_every_setting_is_a_default(config_file: Path) -> None:

@@ -43,7 +43,7 @@ def test_even_entropy_is_that_of_even_rows() -> None:
 
 
 def test_every_statistic_has_words() -> None:
-    assert set(MEASURES) == {"cell", "pair", "effect", "shift", "direct", *STATISTICS}
+    assert set(MEASURES) == {"cell", "pair", "effect", "shift", "direct", "order", *STATISTICS}
     assert MIXED.evidence
     assert MEASURES["entropy_bits"].bound(1024) == 10
     assert MEASURES["distance"].bound(9) == 8

@@ -138,7 +138,7 @@ async def test_a_pinned_run_stays_pinned(open_app: Opener) -> None:
             assert main.look.before is pinned
             assert main.query_one(PromptBox).text == f"The old {text} saw the dog"
         await screen.press("D")
-        assert "before: the pinned run" in screen.text
+        assert "before: the pinned text" in screen.text
         await screen.press("c")
         await go(screen, "man")
         await replace(screen, "cat")

@@ -69,7 +69,7 @@ def screen(
 
     if resume:
         _refuse_beside(
-            context, "--resume", ("model", "prompt", "prompt_file", "layer", "head", "compare")
+            context, "--resume", ("model", "prompt", "prompt_file", "layer", "head", "compared")
         )
         return resume_screen(start, stack.stack, place)
     return open_screen(model, prompt, start, stack.stack, place, other)
@@ -84,17 +84,23 @@ def _given(context: typer.Context) -> list[str]:
     ]
 
 
+def _written(context: typer.Context, name: str) -> str:
+    """An option as it is written."""
+    options = {each.name: max(each.opts, key=len) for each in context.command.params}
+    return options[name]
+
+
 def _refuse_beside(context: typer.Context, option: str, others: tuple[str, ...]) -> None:
     given = [name for name in _given(context) if name in others]
     if given:
-        other = "--" + given[0].replace("_", "-")
+        other = _written(context, given[0])
         raise UserError(f"{option} opens the last session as it was: leave out {other}.")
 
 
 def _refuse_options_before(context: typer.Context) -> None:
     given = _given(context)
     if given:
-        option = "--" + given[0].replace("_", "-")
+        option = _written(context, given[0])
         command = context.invoked_subcommand
         raise UserError(f"Put {option} after the command: attntui {command} {option} ...")
 

@@ -67,9 +67,11 @@ class ModelChoice:
 class OtherChoice:
     """The model that is compared with the first."""
 
-    compare: Annotated[
+    # Not named as the command is: the config file's defaults for that are found by its name.
+    compared: Annotated[
         str | None,
         Option(
+            "--compare",
             metavar="MODEL",
             help="Another model, whose run of the same text is compared with that of --model.",
             show_default=False,
@@ -86,9 +88,9 @@ class OtherChoice:
 
     def options(self, model: ModelOptions) -> ModelOptions | None:
         """The other model, loaded as the first one is; None where none is asked for."""
-        if self.compare is None and self.compare_revision is None:
+        if self.compared is None and self.compare_revision is None:
             return None
-        name = model.model if self.compare is None else check_text(self.compare, "--compare")
+        name = model.model if self.compared is None else check_text(self.compared, "--compare")
         revision = self.compare_revision
         if revision is not None:
             revision = check_text(revision, "--compare-revision")

@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import pytest
+import typer
 
+from attntui.cli.app import app
 from attntui.cli.config import RUNNING, Config, defaults, read_config
 from attntui.core.errors import UserError
 from attntui.ui.key_names import key_names, shown
@@ -148,3 +150,9 @@ def test_keys_are_listed_by_the_names_that_the_file_has(
     config_file.write_text('[keys]\n"look.word" = "w"\n')
     done = attntui("keys", XDG_CONFIG_HOME=str(tmp_path))
     assert done.returncode == 2 and "Did you mean look.words?" in done.stderr
+
+
+def test_no_option_is_named_as_a_command() -> None:
+    """Defaults of both are found by name: a command's would be taken for the option's value."""
+    found = typer.main.get_command(app)
+    assert not {each.name for each in found.params} & set(found.commands)  # type: ignore[attr-defined]

@@ -97,7 +97,7 @@ def _way(look: "Look") -> str:
 
 
 def _edited(edits: Edits) -> str:
-    return ", ".join(edits_name(edits)) or "as the model is"
+    return ", ".join(edits_name(edits)) or "the model as it is"
 
 
 def run_name(look: "Look") -> str:

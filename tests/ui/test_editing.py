@@ -58,7 +58,7 @@ async def test_a_head_off_its_difference_and_the_way_back(open_app: Opener) -> N
 
         await screen.press("D")
         np.testing.assert_allclose(shown(screen), before[1, 2], atol=1e-5)
-        assert "before: as the model is" in screen.text and "→0." not in screen.text
+        assert "before: the model as it is" in screen.text and "→0." not in screen.text
         await screen.press("D")
         difference = after - before
         np.testing.assert_allclose(shown(screen), difference[1, 2], atol=1e-5)

@@ -85,7 +85,7 @@ async def test_a_token_is_replaced_and_compared_at_once(open_app: Opener) -> Non
         assert main.look.shown == "difference"
         await screen.press("D", "D")
         np.testing.assert_allclose(shown(screen), after[1, 2], atol=1e-5)
-        assert "before: as the model is" in screen.text
+        assert "before: the model as it is" in screen.text
 
 
 async def test_deleted_swapped_and_doubled(open_app: Opener) -> None:

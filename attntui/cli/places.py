@@ -4,12 +4,14 @@ import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from typer import Option
 
-from attntui.client.place import Place, behind
 from attntui.core.errors import UserError
+
+if TYPE_CHECKING:
+    from attntui.client.place import Place
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class PlaceChoice:
     ] = None
 
     @contextmanager
-    def opened(self) -> Iterator[Place | None]:
+    def opened(self) -> "Iterator[Place | None]":
         """The way there, for as long as the block; None: here.
 
         Raises:
@@ -59,11 +61,13 @@ class PlaceChoice:
             raise UserError("--ssh-program needs --ssh HOST.")
         yield self._behind() if self.engine_command is not None else None
 
-    def _behind(self) -> Place:
+    def _behind(self) -> "Place":
         try:
             command = tuple(shlex.split(self.engine_command or ""))
         except ValueError as error:
             raise UserError(f"--engine-command cannot be read: {error}.") from None
         if not command:
             raise UserError("--engine-command is empty.")
+        from attntui.client.place import behind
+
         return behind(command)

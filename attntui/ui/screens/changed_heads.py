@@ -56,7 +56,9 @@ class ChangedHeads(ModalScreen[Place | None]):
             id="options",
             markup=False,
         )
-        options.border_title = Content(f"{self._stack}Heads that changed: {self._title}")
+        title = Content(f"{self._stack}Heads that changed: {self._title}")
+        options.border_title = title
+        options.styles.min_width = max(50, title.cell_length + 6)
         options.border_subtitle = Content("bits · Enter goes there · Esc closes")
         yield options
 

@@ -20,7 +20,6 @@ from attntui.cli.options import (
     StartChoice,
     spread,
 )
-from attntui.cli.places import PlaceChoice
 from attntui.core.errors import UserError
 
 # Plain help and plain errors: Rich's markup must never read a model's name or a prompt.
@@ -48,7 +47,6 @@ def screen(
     prompt: PromptChoice,
     stack: StackChoice,
     start: StartChoice,
-    place: PlaceChoice,
     resume: Annotated[
         bool,
         Option("--resume", help="Open where the last session left: model, prompt, head and view."),
@@ -71,8 +69,8 @@ def screen(
         _refuse_beside(
             context, "--resume", ("model", "prompt", "prompt_file", "layer", "head", "compared")
         )
-        return resume_screen(start, stack.stack, place)
-    return open_screen(model, prompt, start, stack.stack, place, other)
+        return resume_screen(start, stack.stack)
+    return open_screen(model, prompt, start, stack.stack, other)
 
 
 def _given(context: typer.Context) -> list[str]:

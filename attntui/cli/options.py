@@ -2,20 +2,22 @@
 
 import inspect
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Annotated, Any, Literal, get_type_hints
 
 from msgspec.structs import replace
 from typer import Option
 
+from attntui.cli.places import PlaceChoice
 from attntui.cli.prompts import check_text, default_prompt, read_prompt
 from attntui.core.errors import UserError
 from attntui.core.protocol import ModelOptions, PromptInput, Stack
 
 
 @dataclass(frozen=True)
-class ModelChoice:
-    """Which model, and how it is loaded."""
+class ModelChoice(PlaceChoice):
+    """Which model, how it is loaded, and where."""
 
     model: Annotated[
         str,
@@ -223,7 +225,10 @@ class StartChoice:
 
 
 def spread(command: Callable[..., int]) -> Callable[..., int]:
-    """`command` with each parameter that is a dataclass replaced by the dataclass's fields."""
+    """`command` with each parameter that is a dataclass replaced by the dataclass's fields.
+
+    It is called where its model is to run, with the way there open.
+    """
     hints = get_type_hints(command, include_extras=True)
     groups: dict[str, Any] = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
     parameters: list[inspect.Parameter] = []
@@ -237,7 +242,11 @@ def spread(command: Callable[..., int]) -> Callable[..., int]:
     def run(**values: Any) -> int:
         for name, group in groups.items():
             values[name] = group(**{field.name: values.pop(field.name) for field in fields(group)})
-        return command(**values)
+        with ExitStack() as ways:
+            for value in values.values():
+                if isinstance(value, PlaceChoice):
+                    ways.enter_context(value.opened())
+            return command(**values)
 
     run.__name__, run.__doc__ = command.__name__, command.__doc__
     run.__annotations__ = {one.name: one.annotation for one in parameters}
@@ -246,7 +255,9 @@ def spread(command: Callable[..., int]) -> Callable[..., int]:
 
 
 def _field_parameters(group: Any) -> list[inspect.Parameter]:
+    """The fields as parameters, inherited ones last."""
     hints = get_type_hints(group, include_extras=True)
+    own = group.__annotations__
     return [
         inspect.Parameter(
             field.name,
@@ -254,5 +265,5 @@ def _field_parameters(group: Any) -> list[inspect.Parameter]:
             default=field.default,
             annotation=hints[field.name],
         )
-        for field in fields(group)
+        for field in sorted(fields(group), key=lambda field: field.name not in own)
     ]

@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -43,23 +43,30 @@ class PlaceChoice:
     ] = None
 
     @contextmanager
-    def opened(self) -> "Iterator[Place | None]":
-        """The way there, for as long as the block; None: here.
+    def opened(self) -> Iterator[None]:
+        """Keep the way there open for as long as the block, in which engines run there.
 
         Raises:
             UserError: there is no way there, or there are two.
         """
-        if self.ssh is not None:
-            if self.engine_command is not None:
-                raise UserError("--ssh and --engine-command are two ways to one engine: give one.")
-            from attntui.client.ssh import connected
-
-            with connected(self.ssh, self.ssh_program) as place:
-                yield place
-            return
-        if self.ssh_program is not None:
+        if self.ssh is None and self.ssh_program is not None:
             raise UserError("--ssh-program needs --ssh HOST.")
-        yield self._behind() if self.engine_command is not None else None
+        if self.ssh is not None and self.engine_command is not None:
+            raise UserError("--ssh and --engine-command are two ways to one engine: give one.")
+        if self.ssh is None and self.engine_command is None:
+            yield
+            return
+        from attntui.client.place import engines_at
+
+        with self._way() as place, engines_at(place):
+            yield
+
+    def _way(self) -> "AbstractContextManager[Place]":
+        if self.ssh is None:
+            return nullcontext(self._behind())
+        from attntui.client.ssh import connected
+
+        return connected(self.ssh, self.ssh_program)
 
     def _behind(self) -> "Place":
         try:

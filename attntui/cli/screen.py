@@ -7,7 +7,6 @@ from typing import Any
 
 from attntui.cli.config import read_config
 from attntui.cli.options import ModelChoice, OtherChoice, PromptChoice, StartChoice
-from attntui.cli.places import PlaceChoice
 from attntui.cli.prompts import STDIN, read_file
 from attntui.core.errors import UserError
 from attntui.core.head_tables import tables_of
@@ -20,14 +19,12 @@ def open_screen(
     prompt: PromptChoice,
     choice: StartChoice,
     attention: Stack | None,
-    place: PlaceChoice,
     other: OtherChoice | None = None,
 ) -> int:
     """Run the screen; its exit status.
 
     Raises:
-        UserError: there is no terminal, the config file is not understood, or there is no way to
-            where the engine is to run.
+        UserError: there is no terminal, or the config file is not understood.
     """
     options = model.options()
     compare = None if other is None else other.options(options)
@@ -42,11 +39,10 @@ def open_screen(
     last = None if prompt.is_given else Memory().place()
     draft = last.draft if last is not None and last.options.model == options.model else None
     start = Start(attention=attention, draft=draft, compare=compare, **_start(choice))
-    with place.opened() as there:
-        return run_screen(options, text, start, there)
+    return run_screen(options, text, start)
 
 
-def resume_screen(choice: StartChoice, attention: Stack | None, place: PlaceChoice) -> int:
+def resume_screen(choice: StartChoice, attention: Stack | None) -> int:
     """Run the screen where the last session left; its exit status.
 
     Raises:
@@ -61,8 +57,7 @@ def resume_screen(choice: StartChoice, attention: Stack | None, place: PlaceChoi
     if last is None:
         raise UserError("There is no session to resume: open one with attntui --model MODEL.")
     start = Start(attention=attention, look=last.look, draft=last.draft, **_start(choice))
-    with place.opened() as there:
-        return run_screen(last.options, last.prompt, start, there)
+    return run_screen(last.options, last.prompt, start)
 
 
 def view_file(file: str, choice: StartChoice, attention: Stack | None) -> int:

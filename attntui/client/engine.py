@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self, TypeAlias
 
 import attntui
 from attntui.client.errors import EngineFault, EngineGone, Superseded
-from attntui.client.place import ENGINE, Place
+from attntui.client.place import ENGINE, Place, chosen
 from attntui.client.process import LOG_LINES, ChildProcess, spawn
 from attntui.client.slots import Slot
 from attntui.core.errors import UserError
@@ -68,7 +68,7 @@ class Engine:
 
     Args:
         place: where it runs, or the program that speaks `core.protocol`; by default this Python's
-            own engine, here.
+            own engine, here, or where `engines_at` says.
         env: variables laid over this process's environment.
 
     It may be started again after it has ended. `async with Engine() as engine` starts and stops it.
@@ -77,7 +77,9 @@ class Engine:
     def __init__(
         self, place: Place | Sequence[str] | None = None, env: Mapping[str, str] | None = None
     ) -> None:
-        self.place = place if isinstance(place, Place) else Place(tuple(place or ENGINE))
+        if place is None:
+            place = chosen() or ENGINE
+        self.place = place if isinstance(place, Place) else Place(tuple(place))
         self.log: deque[str] = deque(maxlen=LOG_LINES)
         """Raw lines of the engine's standard error: sanitise before showing."""
         self.on_exit: Callable[[EngineGone], None] | None = None

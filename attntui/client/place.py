@@ -1,7 +1,9 @@
 """Where an engine runs: on this machine, at the far end of an ssh line, behind any command."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 from attntui.client.process import describe_exit
@@ -29,3 +31,21 @@ class Place:
 def behind(command: tuple[str, ...]) -> Place:
     """An engine that a command of the user's starts: in a container, under Slurm's srun."""
     return Place(command, hello_seconds=None)
+
+
+_chosen: ContextVar[Place | None] = ContextVar("place", default=None)
+
+
+@contextmanager
+def engines_at(place: Place) -> Iterator[None]:
+    """In this block, engines run there unless they are told otherwise."""
+    token = _chosen.set(place)
+    try:
+        yield
+    finally:
+        _chosen.reset(token)
+
+
+def chosen() -> Place | None:
+    """Where engines run that are told nothing; None: here."""
+    return _chosen.get()

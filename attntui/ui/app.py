@@ -14,7 +14,6 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from attntui.client.engine import Engine
-from attntui.client.place import Place
 from attntui.core.errors import UserError
 from attntui.core.protocol import ModelOptions, PromptInput
 from attntui.core.tokens import sanitise_lines
@@ -135,10 +134,8 @@ def no_colour() -> bool:
     return bool(os.environ.get("NO_COLOR"))
 
 
-def run_screen(
-    options: ModelOptions, prompt: PromptInput | None, start: Start, place: Place | None = None
-) -> int:
-    """Open the screen and stay until the user leaves; the exit status. `place`: see `Engine`."""
-    app = AttnApp(options, prompt, replace(start), Engine(place))
+def run_screen(options: ModelOptions, prompt: PromptInput | None, start: Start) -> int:
+    """Open the screen and stay until the user leaves; the exit status."""
+    app = AttnApp(options, prompt, replace(start))
     app.run(mouse=start.mouse)
     return app.return_code or 0

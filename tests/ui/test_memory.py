@@ -11,7 +11,6 @@ from msgspec.structs import replace
 
 from attntui.cli import screen as screen_command
 from attntui.cli.options import ModelChoice, PromptChoice, StartChoice
-from attntui.cli.places import PlaceChoice
 from attntui.core.protocol import ModelOptions, PromptInput
 from attntui.ui.memory import MODELS, PLACES, PROMPTS, Memory, Past, Place
 from attntui.ui.state import PAGES, Look, PageName, Start
@@ -156,9 +155,7 @@ async def test_a_draft_is_back_in_the_box_of_its_own_model(
     starts: list[Start] = []
     monkeypatch.setattr("attntui.ui.app.run_screen", lambda *given: starts.append(given[2]) or 0)
     monkeypatch.setattr(screen_command, "has_terminal", lambda: True)
-    screen_command.open_screen(
-        ModelChoice(model=model), PromptChoice(), StartChoice(), None, PlaceChoice()
-    )
+    screen_command.open_screen(ModelChoice(model=model), PromptChoice(), StartChoice(), None)
     async with open_app(prompt=None, start=starts[0]) as screen:
         box = screen.main.query_one(PromptBox)
         assert (box.typed == PLACED.draft) == (model == "demo")

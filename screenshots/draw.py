@@ -54,6 +54,7 @@ class Picture:
 
 
 PAIR = "The boy lost his dog.", "He looked for it in the garden."
+DOOR = "The boy opened the door and went into the garden."
 STORY = (
     "There was once a queen who loved Doctor Mirabel. The queen lived in a house by the sea, and"
     " every morning she looked out of the window to see whether the doctor would come.\n\n"
@@ -79,6 +80,9 @@ PICTURES: dict[str, Picture] = {
     "difference-120x36": Picture(
         "demo", keys=("g", *"0.2", "enter", "x", "shift+down", "D", "D", "s")
     ),
+    "beside-120x36": Picture("demo", prompt=DOOR, keys=("K", "down", "enter")),
+    "writing-120x36": Picture("demo", keys=(*"..:", *"8", "enter", "up", "up")),
+    "distance-120x36": Picture("demo", keys=("7", "enter")),
     "demo-bert-120x36": Picture("demo-bert"),
     "demo-bert-80x24": Picture("demo-bert", NARROW),
     "demo-bert-japanese-120x36": Picture("demo-bert", prompt=JAPANESE_MASKED_PROMPT),

@@ -10,6 +10,7 @@ from attntui.core.protocol import Target
 from attntui.core.tokens import sanitise
 from attntui.engine.capture import Call, Changes, Listener, listening
 from attntui.engine.forward import CheckCancel, Report, arguments, logit_row, never, silent, watched
+from attntui.engine.late_logits import Logits, logits_at
 from attntui.engine.model import Encoded, LoadedModel
 
 NO_MODEL = "This attention was read from a file: there is no model to ask."
@@ -26,7 +27,7 @@ class Again:
     loaded: LoadedModel
     encoded: Encoded
     changes: Changes = field(default_factory=dict)
-    logits: Tensor | None = None
+    logits: Logits | None = None
     """The run's own, (positions, outputs) or (classes)."""
 
     def forward(
@@ -69,9 +70,9 @@ class Again:
                 raise UserError(f"There is no output {output}: they are 0 to {outputs - 1}.")
 
 
-def logit(logits: Tensor, target: Target) -> Tensor:
+def logit(logits: Logits, target: Target) -> Tensor:
     """The target, of logits (positions, outputs), or of those at its position or (classes)."""
-    row = (logits if logits.ndim == 1 else logits[target.position]).float()
+    row = logits_at(logits, target.position).float()
     return row[target.token] if target.foil is None else row[target.token] - row[target.foil]
 
 

@@ -4,6 +4,7 @@ from attntui.core.errors import UserError
 from attntui.core.protocol import GetTarget, Target, Targeted
 from attntui.core.tokens import sanitise
 from attntui.engine.again import Again
+from attntui.engine.late_logits import logits_at
 from attntui.engine.model import has_decoder
 from attntui.engine.predict import named
 from attntui.engine.questions import class_of, tokens_of
@@ -19,7 +20,7 @@ def aim(again: Again, request: GetTarget) -> Targeted:
     again.check(Target(position, 0))
     assert again.logits is not None
     if request.token is None:
-        row = again.logits if again.logits.ndim == 1 else again.logits[position]
+        row = logits_at(again.logits, position)
         token = int(row.argmax())
     else:
         token = _output(again, request.token)

@@ -15,6 +15,7 @@ from attntui.core.errors import UserError
 from attntui.core.protocol import Depth, GetLogitLens, LogitLens, Target
 from attntui.engine.again import Again, Hearing
 from attntui.engine.forward import CheckCancel, arguments, logit_row, never, outermost_lists
+from attntui.engine.late_logits import logits_at
 from attntui.engine.predict import WHAT, likeliest, named
 from attntui.engine.variants import around
 
@@ -31,7 +32,7 @@ def logit_lens(again: Again, request: GetLogitLens, check_cancel: CheckCancel = 
     """
     again.check(Target(request.position, request.token or 0))
     assert again.logits is not None and again.loaded.predicts is not None
-    own = _row(again.logits, request.position).float()
+    own = logits_at(again.logits, request.position).float()
     token = int(own.argmax()) if request.token is None else request.token
     depths, row = [], own
     layers = _Layers(again, request.position, check_cancel)
@@ -93,7 +94,3 @@ class _Layers:
         model = self._again.loaded.model
         with torch.no_grad(), around(model, replay):
             return logit_row(model, arguments(model, self._again.encoded), self._position)
-
-
-def _row(logits: Tensor, position: int) -> Tensor:
-    return logits if logits.ndim == 1 else logits[position]

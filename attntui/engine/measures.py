@@ -6,6 +6,7 @@ from torch import Tensor
 from attntui.core.errors import UserError
 from attntui.core.protocol import Measure
 from attntui.core.tokens import sanitise
+from attntui.engine.late_logits import LateLogits, Logits
 from attntui.engine.model import LoadedModel
 from attntui.engine.run import Run
 
@@ -55,17 +56,32 @@ def value(run: Run, measure: Measure, logits: Tensor) -> Tensor:
     return (before.exp() * (before - chances)).sum(-1)
 
 
-def _kept(run: Run) -> Tensor:
+def _kept(run: Run) -> Logits:
     """(positions, outputs)"""
     assert run.logits is not None
-    return run.logits[None] if run.logits.ndim == 1 else run.logits
+    one = isinstance(run.logits, Tensor) and run.logits.ndim == 1
+    return run.logits[None] if one else run.logits  # type: ignore[index]
 
 
 def base_value(run: Run, measure: Measure) -> float:
     """The measure of the run itself."""
-    where = needed(run, measure)
-    logits = _kept(run) if where is None else _kept(run)[where]
+    where, kept = needed(run, measure), _kept(run)
+    if where is None and isinstance(kept, LateLogits):
+        return _loss(run, kept)
+    logits = kept[:] if where is None else kept[where]
     return float(value(run, measure, logits[None])[0])
+
+
+def _loss(run: Run, logits: LateLogits) -> float:
+    """The loss of a prompt whose logits are never all there."""
+    ids = torch.tensor([token.id for token in run.encoded.sides[-1].tokens[1:]])
+    total, first = 0.0, 0
+    for rows in logits.chunks():
+        wanted = ids[first : first + len(rows)].to(rows.device)
+        chances = torch.log_softmax(rows[: len(wanted)].float(), dim=-1)
+        total -= float(chances.gather(-1, wanted[:, None]).double().sum())
+        first += len(rows)
+    return total / len(ids)
 
 
 def _shape(run: Run) -> tuple[int, int]:

@@ -20,6 +20,7 @@ from attntui.core.protocol import (
 from attntui.core.tokens import sanitise
 
 if TYPE_CHECKING:
+    from attntui.engine.late_logits import Head
     from attntui.engine.patterns import Measured
 
 
@@ -56,6 +57,9 @@ class LoadedModel:
     notes: list[str] = field(default_factory=list)
     calibrated: "dict[Stack, Measured]" = field(default_factory=dict)
     """What `calibration` measured, once asked."""
+    late_head: "Head | None" = None
+    """What computes logits row by row, where that was tried and can be, see `late_logits`."""
+    heads_tried: bool = False
     projections: dict[int, nn.Module] | None = None
     """The output projection after each call of the attention function, once asked."""
     outputs: dict[str, int] | None = None

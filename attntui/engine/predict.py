@@ -10,6 +10,7 @@ from attntui.core.errors import UserError
 from attntui.core.matching import UNMATCHED, counterparts
 from attntui.core.protocol import GetPredictions, Prediction, Predictions
 from attntui.core.tokens import sanitise, whole_text
+from attntui.engine.late_logits import Logits, logits_at
 from attntui.engine.model import LoadedModel, title
 from attntui.engine.outputs import same_outputs
 from attntui.engine.pieces import texts
@@ -74,8 +75,7 @@ def _row(loaded: LoadedModel, run: Run, position: int) -> torch.Tensor:
     logits = _logits(loaded, run)
     if logits.ndim == 2:
         _check_range(position, position + 1, logits.shape[0])
-        logits = logits[position]
-    return logits.float()
+    return logits_at(logits, position).float()
 
 
 def likeliest(loaded: LoadedModel, logits: torch.Tensor, count: int) -> tuple[Prediction, ...]:
@@ -110,19 +110,18 @@ def logits(loaded: LoadedModel, run: Run, start: int, stop: int) -> np.ndarray:
         UserError: the model predicts nothing, or there are no such positions.
     """
     kept = _logits(loaded, run)
-    if kept.ndim == 1:
+    if isinstance(kept, torch.Tensor) and kept.ndim == 1:
         _check_range(start, stop, len(run.encoded.sides[-1].tokens))
         return np.tile(kept.float().cpu().numpy(), (stop - start, 1))
     _check_range(start, stop, kept.shape[0])
     return kept[start:stop].float().cpu().numpy()
 
 
-def _logits(loaded: LoadedModel, run: Run) -> torch.Tensor:
+def _logits(loaded: LoadedModel, run: Run) -> Logits:
     if loaded.predicts is None or run.logits is None:
         name = sanitise(loaded.options.model)
         raise UserError(f"{name} has no trained output head, so it predicts nothing.")
-    kept: torch.Tensor = run.logits
-    return kept
+    return run.logits
 
 
 def _check_range(start: int, stop: int, count: int) -> None:

@@ -7,6 +7,7 @@ the model with it.
 from attntui.core.errors import UserError
 from attntui.core.protocol import SIDES
 from attntui.engine import devices
+from attntui.engine.late_logits import late_head, logits_bytes
 from attntui.engine.model import Encoded, LoadedModel
 from attntui.engine.refusals import size
 
@@ -30,11 +31,11 @@ def check(loaded: LoadedModel, encoded: Encoded) -> None:
 
 def _kept_bytes(loaded: LoadedModel, encoded: Encoded) -> int:
     lengths = {side.name: len(side.tokens) for side in encoded.sides}
-    head = loaded.model.get_output_embeddings()
-    numbers = 0 if head is None else len(encoded.sides[-1].tokens) * head.weight.shape[0]
+    numbers = 0
     if loaded.capture == "eager":
         for stack in loaded.stacks:
             queries, keys = SIDES[stack.name]
             heads = sum(layer.heads for layer in stack.layers)
             numbers += heads * lengths[queries] * lengths[keys]
-    return numbers * loaded.dtype.itemsize
+    logits = 0 if late_head(loaded, encoded) else logits_bytes(loaded, encoded)
+    return logits + numbers * loaded.dtype.itemsize

@@ -12,6 +12,7 @@ from attntui.engine.again import Again
 from attntui.engine.axis import axis
 from attntui.engine.capture import Changes
 from attntui.engine.forward import CheckCancel, Report, forward, held_bytes, never, silent
+from attntui.engine.late_logits import LateLogits, Logits, last_row_only, late_head
 from attntui.engine.model import Encoded, LoadedModel
 from attntui.engine.patterns import Measured, measure
 from attntui.engine.reading import Reader
@@ -40,10 +41,14 @@ def trace(
     """
     room.check(loaded, encoded)
     started = perf_counter()
-    towers, outputs = forward(loaded, encoded, check_cancel, progress, changes=changes)
+    head = late_head(loaded, encoded)
+    with last_row_only(None if head is None else head.body) as states:
+        towers, outputs = forward(loaded, encoded, check_cancel, progress, changes=changes)
     seconds = perf_counter() - started
     logits = getattr(outputs, "logits", None)
-    kept = logits[0] if isinstance(logits, Tensor) else None
+    kept: Logits | None = logits[0] if isinstance(logits, Tensor) else None
+    if head is not None and isinstance(kept, Tensor):
+        kept = LateLogits(head, states[0][0], kept.shape[-1])
     return Run(
         number=run,
         encoded=encoded,
@@ -67,7 +72,7 @@ class Run:
     trust: Trust
     seconds: float
     recorded_bytes: int
-    logits: Tensor | None
+    logits: Logits | None
     """(positions, vocabulary) or (classes,), on the model's device and in its dtype."""
     separators: frozenset[int] | None = None
     """Ids of separator tokens, see `targets.text_of`; None: not known, as in a file."""

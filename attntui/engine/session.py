@@ -27,6 +27,7 @@ from attntui.engine.edits import changes
 from attntui.engine.finite import all_finite
 from attntui.engine.generating import generate
 from attntui.engine.given import GivenRun
+from attntui.engine.late_logits import LateLogits, Logits
 from attntui.engine.model import LoadedModel, Work
 from attntui.engine.questions import answers
 from attntui.engine.run import Run
@@ -157,7 +158,7 @@ class Session:
 
     def _describe(self, traced: Run) -> RunInfo:
         notes = list(traced.encoded.notes)
-        if traced.logits is not None and not all_finite(traced.logits):
+        if traced.logits is not None and not _are_finite(traced.logits):
             notes.append("The model's output holds NaN or infinity: its numbers cannot be trusted.")
         loaded = None if traced.again is None else traced.again.loaded
         given_info = None if self._given is None else self._given.info
@@ -179,3 +180,7 @@ def compared_with(request: Request) -> int:
     """The number of the run that another is compared with; 0 where there is none."""
     reading = getattr(request, "reading", None)
     return int(reading.against if reading is not None else getattr(request, "against", 0))
+
+
+def _are_finite(logits: Logits) -> bool:
+    return all_finite(logits.states if isinstance(logits, LateLogits) else logits)

@@ -20,6 +20,7 @@ from attntui.engine import room, trust
 from attntui.engine.again import Again
 from attntui.engine.capture import Call, Changes, listening, own
 from attntui.engine.forward import CheckCancel, held_bytes, never, silent, watched
+from attntui.engine.late_logits import LateLogits, Logits, last_row_only
 from attntui.engine.layers import RecordedLayer
 from attntui.engine.masks import CutMask, Mask, RuleMask
 from attntui.engine.model import Cancelled, Encoded, has_decoder
@@ -80,6 +81,8 @@ class Steps:
         self._before = sorted(_places(base), key=lambda place: place.call.index)
         self._rows: list[list[Row]] = []
         self._logits: list[Tensor] = []
+        self._states: list[Tensor] = []
+        """The states that they are of, where the body gives them."""
         self._last: list[Call] = []
         """The calls of the newest step, which hold all keys and values."""
         self._started = perf_counter()
@@ -103,7 +106,7 @@ class Steps:
         assert base.logits is not None
         expected = base.logits[self._kept - 1].float()
         token = base.encoded.sides[-1].tokens[self._kept - 1].id
-        logits, calls = self._forward(token, self._kept - 1, check_cancel)
+        logits, _, calls = self._forward(token, self._kept - 1, check_cancel)
         if len(calls) != len(self._before):
             return False
         for call, (stack, _, before) in zip(calls, self._before, strict=True):
@@ -119,9 +122,10 @@ class Steps:
 
     def add(self, token: int, check_cancel: CheckCancel = never) -> None:
         """Go on with a token."""
-        logits, calls = self._forward(token, self._kept + len(self._rows), check_cancel)
+        logits, states, calls = self._forward(token, self._kept + len(self._rows), check_cancel)
         self._rows.append([Row(call.query, call.bias) for call in calls])
         self._logits.append(logits)
+        self._states.append(states)
         self._last = calls
 
     def logits(self, check_cancel: CheckCancel = never) -> Tensor:
@@ -130,7 +134,8 @@ class Steps:
 
     def _forward(
         self, token: int, position: int, check_cancel: CheckCancel
-    ) -> tuple[Tensor, list[Call]]:
+    ) -> tuple[Tensor, Tensor, list[Call]]:
+        """The token's logits (vocabulary), the states (1, width) they are of, and its calls."""
         loaded = self._again.loaded
         step = _Step(self._again.changes, position, self._before[0].call.index)
         ids = torch.tensor([[token]], device=loaded.device)
@@ -144,16 +149,27 @@ class Steps:
                 "decoder_input_ids": ids,
                 "encoder_outputs": BaseModelOutput(last_hidden_state=states),
             }
-        with torch.no_grad(), watched(loaded.model, check_cancel, silent), listening(step):
+        is_late = isinstance(self._base.logits, LateLogits)
+        head = loaded.late_head if is_late else None
+        with (
+            torch.no_grad(),
+            watched(loaded.model, check_cancel, silent),
+            listening(step),
+            last_row_only(None if head is None else head.body) as found,
+        ):
             outputs = loaded.model(**inputs, past_key_values=self._cache, use_cache=True)
-        return outputs.logits[0, -1], step.calls
+        states = found[0][0] if found else torch.empty(0)
+        return outputs.logits[0, -1], states, step.calls
 
     def run(self, number: int, encoded: Encoded) -> Run:
         """The run of all of it, which `encoded` says."""
         base, loaded = self._base, self._again.loaded
         assert base.logits is not None
         room.check(loaded, encoded)
-        logits = torch.cat([base.logits[: self._kept], torch.stack(self._logits)])
+        if isinstance(base.logits, LateLogits):
+            logits: Logits = base.logits.up_to(self._kept, torch.cat(self._states))
+        else:
+            logits = torch.cat([base.logits[: self._kept], torch.stack(self._logits)])
         towers = tuple(self._towers())
         return Run(
             number=number,

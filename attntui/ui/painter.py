@@ -35,7 +35,8 @@ from attntui.ui.state import Look, PageName, Unit
 from attntui.ui.sweep import Sweep
 from attntui.ui.wanted import wanted
 from attntui.ui.widgets.bars import CursorLine
-from attntui.ui.widgets.head_map import HeadMap, HeadValues
+from attntui.ui.widgets.head_map import HeadMap
+from attntui.ui.widgets.head_values import HeadValues
 from attntui.ui.widgets.page import Page
 from attntui.ui.widgets.pattern_pane import PatternPane
 from attntui.ui.widgets.ranked_list import RankedList

@@ -5,7 +5,8 @@ import pytest
 from attntui.core.protocol import PromptInput
 from attntui.ui.state import Start
 from attntui.ui.widgets.attention_grid import AttentionGrid
-from attntui.ui.widgets.head_map import HeadBar, HeadMap
+from attntui.ui.widgets.head_bar import HeadBar
+from attntui.ui.widgets.head_map import HeadMap
 from attntui.ui.widgets.pane import Pane
 from attntui.ui.widgets.ranked_list import RankedList
 from tests.ui.conftest import Opener

@@ -52,7 +52,9 @@ from attntui.ui.state import PAGES, Look, Start
 from attntui.ui.widgets.ask_line import AskLine
 from attntui.ui.widgets.attention_grid import AttentionGrid
 from attntui.ui.widgets.bars import CursorLine, KeyLine, StatusLine
-from attntui.ui.widgets.head_map import HeadBar, HeadMap, HeadValues
+from attntui.ui.widgets.head_bar import HeadBar
+from attntui.ui.widgets.head_map import HeadMap
+from attntui.ui.widgets.head_values import HeadValues
 from attntui.ui.widgets.message_line import MessageLine, Saying
 from attntui.ui.widgets.pages import Pages
 from attntui.ui.widgets.pattern_pane import PatternPane

@@ -12,7 +12,7 @@ from attntui.render.strips import row_segments
 from attntui.ui.measures import is_on_random, why_blank
 
 if TYPE_CHECKING:
-    from attntui.ui.widgets.head_map import HeadValues
+    from attntui.ui.widgets.head_values import HeadValues
 
 FACTS = 6
 """Lines under the map, a blank one above them."""

@@ -178,6 +178,11 @@ class Engine:
             raise _error(reply)
         return reply, arrays
 
+    def tell(self, request: Request) -> None:
+        """Send what needs no answer; it is carried out before whatever is asked after it."""
+        if self._child is not None and self.alive:
+            self._child.write(_frame(next(self._numbers), request))
+
     async def latest(self, slot: str, request: Request) -> Response:
         """As `ask`, newest wins: each slot has one call in flight and at most one waiting.
 

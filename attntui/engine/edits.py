@@ -119,12 +119,10 @@ def _cut_layers(base: Run, cut: Cut) -> list[RecordedLayer]:
     if not (0 <= cut.query < queries and 0 <= cut.key < keys):
         raise UserError(f"there is no cell {cut.query}, {cut.key} in {queries} x {keys} weights.")
     if not 0 <= cut.first <= cut.last < len(tower.layers):
-        raise UserError(
-            f"there are no layers {cut.first} to {cut.last}: they are 0 to {len(tower.layers) - 1}."
-        )
+        raise UserError(f"there is no {_named(cut)}: layers are 0 to {len(tower.layers) - 1}.")
     layers = [layer for layer in tower.layers[cut.first : cut.last + 1] if layer is not None]
     if cut.head is not None and not any(0 <= cut.head < layer.info.heads for layer in layers):
-        raise UserError(f"there is no head {cut.head} in layers {cut.first} to {cut.last}.")
+        raise UserError(f"there is no head {cut.head} in {_named(cut)}.")
     found = []
     for layer in map(recorded, layers):
         seen = layer.allowed(cut.query, cut.query + 1)[0]
@@ -138,6 +136,11 @@ def _cut_layers(base: Run, cut: Cut) -> list[RecordedLayer]:
     if not found:
         raise UserError(f"query {cut.query} cannot see key {cut.key}: there is nothing to cut.")
     return found
+
+
+def _named(cut: Cut) -> str:
+    one = cut.first == cut.last
+    return f"layer {cut.first}" if one else f"layers {cut.first} to {cut.last}"
 
 
 def recorded(layer: Layer) -> RecordedLayer:

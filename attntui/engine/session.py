@@ -11,6 +11,7 @@ from attntui.core.protocol import (
     Edit,
     Generate,
     GetAnswers,
+    Keep,
     Load,
     Loaded,
     Open,
@@ -53,6 +54,10 @@ class Session:
                 return self._load(request, work)
             case Open(path=path):
                 return self._open(path, work)
+            case Keep(runs=runs):
+                self._runs = {number: self._runs[number] for number in runs if number in self._runs}
+                devices.release()
+                return Done(), []
             case Unload():
                 self._forget()
                 return Done(), []

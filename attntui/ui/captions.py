@@ -31,7 +31,7 @@ from attntui.ui.state import Look, PageName
 
 ROWS_AND_COLUMNS: Part = ("query (row) attends to key (column)", "")
 
-WEIGHT_PAGES: tuple[PageName, ...] = ("lines", "neuron")
+WEIGHT_PAGES: tuple[PageName, ...] = ("lines", "neuron", "distance")
 """Where no difference is drawn."""
 
 Title = list[Part]

@@ -17,6 +17,7 @@ from attntui.core.errors import UserError
 from attntui.core.protocol import (
     Edit,
     Edits,
+    Keep,
     Load,
     Loaded,
     ModelInfo,
@@ -207,12 +208,13 @@ class Session:
             return
         self.post(Waiting("running the prompt"))
         self._runs += 1
-        keep = self._keep
-        reply, _ = await self.engine.ask(Trace(self._runs, prompt, keep), self._progress)
+        request = Trace(self._runs, prompt, tuple(self.held))
+        reply, _ = await self.engine.ask(request, self._progress)
         assert isinstance(reply, Traced)
         self._deaths = 0
         self._cache.clear()
-        self.base, self.held = reply.info.run, frozenset({reply.info.run, *keep})
+        self.base, self.held = reply.info.run, frozenset({reply.info.run, *self._keep})
+        self.engine.tell(Keep(tuple(self.held)))
         self.post(RunReady(reply.info))
 
     @property
@@ -228,10 +230,11 @@ class Session:
                 return
             self._runs += 1
             self.post(Waiting("running with edits"))
-            keep = self._keep
-            reply, _ = await self.engine.ask(Edit(self._runs, base, edits, keep), self._progress)
+            request = Edit(self._runs, base, edits, tuple(self.held))
+            reply, _ = await self.engine.ask(request, self._progress)
             assert isinstance(reply, Traced)
-            self.held = frozenset({base, reply.info.run, *keep})
+            self.held = frozenset({base, reply.info.run, *self._keep})
+            self.engine.tell(Keep(tuple(self.held)))
             self.post(EditReady(edits, reply.info))
         except (UserError, EngineFault, EngineGone) as error:
             self.post(EditRefused(str(error)))
@@ -239,6 +242,12 @@ class Session:
             if turn == self._turns:
                 self.busy = False
                 self.post(Idle())
+
+    def rest(self) -> None:
+        """Nothing is at work, however that came."""
+        if self.busy:
+            self.busy = False
+            self.post(Idle())
 
     def next_run(self) -> int:
         """The number of a run that is to be made."""
@@ -250,6 +259,7 @@ class Session:
         self._deaths = 0
         self._cache.clear()
         self.base, self.held = run.run, frozenset({run.run, *self._keep})
+        self.engine.tell(Keep(tuple(self.held)))
         self.post(RunReady(run))
 
     @contextmanager

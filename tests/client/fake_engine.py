@@ -34,6 +34,7 @@ from attntui.core.protocol import (
     GetWindow,
     Head,
     Hello,
+    Keep,
     LayerInfo,
     Load,
     Loaded,
@@ -209,7 +210,7 @@ def answer(call: Call) -> None:
         send(call.id, Failed("user", "only the weights are known here."))
     elif isinstance(request, GetTop):
         send(call.id, Top(request.run, (TopEntry(0, 1.0),), 0.0))
-    elif isinstance(request, Unload):
+    elif isinstance(request, Unload | Keep):
         send(call.id, Done())
 
 

@@ -209,9 +209,9 @@ def test_an_ablation_and_a_cut_in_one_layer() -> None:
         (Edits(cuts=(Cut("self", 40, 0, 0, 0),)), "no cell 40, 0 in 40 x 40"),
         (Edits(cuts=(Cut("self", 4, 9, 0, 1),)), "query 4 cannot see key 9"),
         (Edits(cuts=(Cut("self", 0, 0, 0, 1),)), "query 0 can see key 0 only"),
-        (Edits(cuts=(Cut("self", 9, 4, 1, 0),)), "there are no layers 1 to 0"),
-        (Edits(cuts=(Cut("self", 9, 4, 0, 7),)), "there are no layers 0 to 7"),
-        (Edits(cuts=(Cut("self", 9, 4, 0, 0, 7),)), "there is no head 7 in layers 0 to 0"),
+        (Edits(cuts=(Cut("self", 9, 4, 1, 0),)), "there is no layers 1 to 0"),
+        (Edits(cuts=(Cut("self", 9, 4, 0, 7),)), "there is no layers 0 to 7"),
+        (Edits(cuts=(Cut("self", 9, 4, 0, 0, 7),)), "there is no head 7 in layer 0"),
     ],
 )
 def test_what_cannot_be_edited_is_named(edits: Edits, sentence: str) -> None:

@@ -12,6 +12,7 @@ from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokeniz
 from attntui.core.protocol import ModelOptions
 from attntui.demo import MODELS
 from attntui.ui.screens.changed_heads import ChangedHeads
+from attntui.ui.screens.main import MainScreen
 from attntui.ui.state import Start
 from attntui.ui.widgets.attention_grid import AttentionGrid
 from attntui.ui.widgets.head_map import HeadMap
@@ -50,6 +51,11 @@ async def both(open_app: Opener) -> AsyncIterator[Screen]:
         await screen.until(lambda: main.look.before is not main.look.after)
         await screen.settled()
         yield screen
+
+
+def sides(main: MainScreen) -> list[SideGrid]:
+    """The second grid, where it is in sight."""
+    return [each for each in main.query(SideGrid) if each.faces]
 
 
 def shown(screen: Screen, name: str = "grid") -> np.ndarray:
@@ -98,7 +104,7 @@ async def test_one_sentence_in_two_models_side_by_side(
         np.testing.assert_allclose(cells[:, :4], (ours[:, :4, *at] - theirs[:, :, *at]), atol=1e-5)
 
         await screen.press("B", "D", "D")
-        assert not main.query(SideGrid) and main.look.shown == "before"
+        assert not sides(main) and main.look.shown == "before"
         np.testing.assert_allclose(shown(screen), theirs[1, 2], atol=1e-5)
         assert screen.lines[0].startswith(" attntui  demo · 4 layers × 4 heads · 12 tokens")
         assert "before: demo" in screen.text and "  demo  " in screen.lines[-2]
@@ -137,7 +143,7 @@ async def test_a_head_beside_the_mean_of_its_layer(
     mean = weights[1].mean(0)
     async with open_app(prompt=TEXT, start=Start(layer=1, head=2)) as screen:
         await screen.press("c", "B")
-        assert STILL in screen.text and not screen.main.query(SideGrid)
+        assert STILL in screen.text and not sides(screen.main)
         await screen.press("m", "B")
         np.testing.assert_allclose(shown(screen), mean, atol=1e-5)
         np.testing.assert_allclose(shown(screen, "beside"), weights[1, 2], atol=1e-5)
@@ -169,7 +175,7 @@ async def test_raw_beside_words_has_no_difference(open_app: Opener) -> None:
         assert "one picture is of tokens, the other of words" in screen.text
         assert screen.main.look.shown == "after"
         await screen.press("w")
-        assert not screen.main.look.is_compared and not screen.main.query(SideGrid)
+        assert not screen.main.look.is_compared and not sides(screen.main)
 
 
 async def test_one_above_the_other_and_where_there_is_no_room(open_app: Opener) -> None:
@@ -182,7 +188,7 @@ async def test_one_above_the_other_and_where_there_is_no_room(open_app: Opener) 
         await screen.settled()
         assert not main.query_one(SideGrid).region and "after: Mean of layer 1" in screen.text
         await screen.press("B", "B")
-        assert "There is no room for two grids" in screen.text and not main.query(SideGrid)
+        assert "There is no room for two grids" in screen.text and not sides(main)
 
 
 async def test_it_opens_with_two_models_and_the_pin_goes_with_the_engine(
@@ -199,5 +205,15 @@ async def test_it_opens_with_two_models_and_the_pin_goes_with_the_engine(
         await screen.until(lambda: main.look.before is None)
         await screen.settled()
         assert "The pinned run went with its model" in screen.text
-        assert main.look.facing is None and not main.query(SideGrid)
+        assert main.look.facing is None and not sides(main)
         assert screen.lines[0].startswith(" attntui  demo-bert · ")
+
+
+async def test_a_changed_text_leaves_both_grids(open_app: Opener) -> None:
+    async with both(open_app) as screen:
+        await screen.press("up", "up", "delete")
+        await screen.press("B", "B")
+        (side,) = sides(screen.main)
+        assert side.region and "the" not in screen.main.look.queries[-3].text
+        await screen.press("W")
+        assert sides(screen.main) == [side] and side.region

@@ -169,3 +169,13 @@ def test_a_seed_is_drawn_where_none_is_named() -> None:
 def test_a_line_that_cannot_be_read(line: str) -> None:
     with pytest.raises(UserError, match="write it as in 20 temperature"):
         order_of(line)
+
+
+async def test_keys_in_one_packet_add_as_many_tokens(open_app: Opener) -> None:
+    async with open_app(prompt=TEXT) as screen:
+        before = len(screen.main.look.queries)
+        for _ in range(4):
+            screen.main.action_generate_next()
+        await screen.until(lambda: not screen.main.session.busy)
+        await screen.settled()
+        assert len(screen.main.look.queries) == before + 4

@@ -3,10 +3,13 @@
 The fake engine takes its orders from the prompt (tests/client/fake_engine.py).
 """
 
+from typing import Any
+
 import numpy as np
 import pytest
 
-from attntui.core.protocol import Arrays, GetWindow, Head
+from attntui.core.errors import UserError
+from attntui.core.protocol import Arrays, Edit, GetTop, GetWindow, Head, Request, Trace
 from attntui.ui.widgets.attention_grid import AttentionGrid
 from attntui.ui.widgets.prompt_box import PromptBox
 from tests.ui.conftest import Opener, Screen
@@ -128,3 +131,31 @@ async def test_a_prompt_in_place_of_a_running_one(open_app: Opener) -> None:
         assert screen.main.session.busy
         assert "running the prompt" in screen.text
         await screen.until(lambda: len(screen.main.look.queries) == 5, 10)
+
+
+async def test_a_run_in_sight_is_kept_until_the_next_one_is_there(
+    open_app: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether a call that was given up made its run is not known: it must not cost the old one."""
+    async with open_app() as screen:
+        session = screen.main.session
+        ask, asked = session.engine.ask, []
+
+        async def heard(request: Request, progress: Any = None) -> Any:
+            asked.append((request, session.held))
+            return await ask(request, progress)
+
+        monkeypatch.setattr(session.engine, "ask", heard)
+        await screen.press("x", "x", "x")
+        await screen.press("i", *"The dog.", "enter")
+        await screen.until(lambda: screen.main.look.run is not None and not session.busy)
+        await screen.settled()
+        making = [each for each in asked if isinstance(each[0], Trace | Edit)]
+        assert len(making) >= 3
+        for request, held in making:
+            assert set(request.keep) >= held
+        await screen.until(lambda: not session.busy)
+        assert len(session.held) <= 2
+        gone = min(held for _, runs in making for held in runs)
+        with pytest.raises(UserError, match="no longer held"):
+            await ask(GetTop(gone, Head("self", 0, 0), (0,), "attends_to", 1))

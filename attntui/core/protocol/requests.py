@@ -36,6 +36,16 @@ class Open(Struct, frozen=True, tag="open"):
     path: str
 
 
+class Keep(Struct, frozen=True, tag="keep"):
+    """Hold these runs and no others; answered by `Done`.
+
+    Whoever gives a call up cannot know whether its run was made: it names all that it may still
+    need in `keep` of that call, and says here which those were once the answer is there.
+    """
+
+    runs: tuple[int, ...]
+
+
 class Unload(Struct, frozen=True, tag="unload"):
     """Free the model and its run; answered by `Done`."""
 
@@ -358,6 +368,7 @@ class Ping(Struct, frozen=True, tag="ping"):
 Request = (
     Load
     | Open
+    | Keep
     | Unload
     | Trace
     | Edit

@@ -26,7 +26,7 @@ class Comparing(Lensing):
 
     memory: Memory
     side_grid: SideGrid | None = None
-    """The second grid, while two are in sight."""
+    """The second grid, once two were in sight; it is hidden while there is one."""
 
     @of_a_run
     def action_beside(self) -> None:
@@ -60,8 +60,6 @@ class Comparing(Lensing):
         if other is None:
             if side is not None:
                 side.part()
-                side.remove()
-            self.side_grid = None
             return
         if side is None:
             from attntui.ui.widgets.side_grid import SideGrid
@@ -98,13 +96,7 @@ class Comparing(Lensing):
         """Pin the run in sight, load another model and run the text in it."""
         self.keep_run()
         self.change(replace(self.look, beside=self._has_room))
-        self.run_worker(
-            self.session.compare(other),
-            group="session",
-            description="engine",
-            exclusive=True,
-            exit_on_error=False,
-        )
+        self.engage(self.session.compare(other))
 
     @of_a_run
     def action_changed(self) -> None:

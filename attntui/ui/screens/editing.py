@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from dataclasses import replace
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from msgspec import structs
 from textual import on
+from textual.worker import Worker
 
 from attntui.core.protocol import AblateWith, Cut, Edits, Head, Measure, PromptInput, RunInfo
 from attntui.render.labels import quote
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 FROM_FILE = "This attention is from a file: there is no model to change."
 ABLATE_WITH: tuple[AblateWith, ...] = get_args(AblateWith)
+WRITING = "The model is adding tokens: Esc stops it, and what came stays."
 PREDICTS_NOTHING = "The model predicts nothing here, so there is nothing to measure."
 NOTHING = "Nothing is changed: x switches a head off, Ctrl+X cuts the edge at the cursor."
 STILL = "Nothing is other than what is pinned: change text, heads, m, w, or K the model."
@@ -127,7 +130,8 @@ class Editing(Looking):
     def action_restore(self) -> None:
         """All heads on, all edges whole."""
         if not self._edits:
-            self.say(NOTHING)
+            pinned = "" if self._pinned is None else " c lets the pinned run go."
+            self.say(f"{NOTHING}{pinned}")
             return
         self.edit(Edits(ablate_with=self._edits.ablate_with))
         self.say("The model is as it was.")
@@ -213,10 +217,30 @@ class Editing(Looking):
             "loss": "the loss of the whole prompt",
         }[target.kind]
 
+    @property
+    def is_writing(self) -> bool:
+        """Whether the model adds tokens now."""
+        return False
+
+    def engage(self, work: Coroutine[Any, Any, None]) -> Worker[None]:
+        """Put the engine to this work, in place of whatever it does now."""
+        self.session.busy = True
+        return self.run_worker(
+            work, group="session", description="engine", exclusive=True, exit_on_error=False
+        )
+
+    @on(Worker.StateChanged)
+    def _engaged_no_more(self, event: Worker.StateChanged) -> None:
+        """Work that was given up before it began could not say that it ended."""
+        at_work = (each for each in self.workers if each.group == "session")
+        if event.worker.group == "session" and all(each.is_finished for each in at_work):
+            self.session.rest()
+
     def edit(self, edits: Edits) -> None:
         """Run the prompt with these edits, or show the run without any."""
-        if self.session.file is not None:
-            self.say(FROM_FILE)
+        if self.session.file is not None or self.is_writing:
+            self._pending = None
+            self.say(FROM_FILE if self.session.file is not None else WRITING)
             return
         self._origin = None  # of two changes, the newer one is compared
         self._run_with(edits)
@@ -224,13 +248,7 @@ class Editing(Looking):
     def _run_with(self, edits: Edits) -> None:
         if edits:
             self._pending = edits
-            self.run_worker(
-                self.session.edit(edits),
-                group="session",
-                description="engine",
-                exclusive=True,
-                exit_on_error=False,
-            )
+            self.engage(self.session.edit(edits))
         elif self._unedited is not None:
             self._pending = None
             self.workers.cancel_group(self, "session")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from textual import on
+from textual.worker import Worker
 
 from attntui.core.errors import UserError
 from attntui.core.protocol import Cut, Generated, RunInfo
@@ -32,13 +33,16 @@ class Generating(Lensing):
     _line = ""
     """The same, as it was written."""
     _writing: Writing | None = None
+    _worker: Worker[None] | None = None
     _written: Generated | None = None
     """What was added, until the run of it is shown."""
 
     @property
     def is_writing(self) -> bool:
-        writing = self._writing
-        return writing is not None and writing.goes_on and self.session.busy
+        """See `Editing`."""
+        writing, worker = self._writing, self._worker
+        begun = writing is not None and writing.goes_on
+        return begun and worker is not None and not worker.is_finished
 
     @of_a_run
     def action_generate_next(self) -> None:
@@ -97,13 +101,7 @@ class Generating(Lensing):
             self._writing = Writing(
                 session, base, count, self._order.sampling, look.edits, last, tokens
             )
-            self.run_worker(
-                self._writing.write(),
-                group="session",
-                description="engine",
-                exclusive=True,
-                exit_on_error=False,
-            )
+            self._worker = self.engage(self._writing.write())
 
     def stop_writing(self) -> None:
         """What came stays."""

@@ -136,13 +136,7 @@ class MainScreen(
 
     def work(self, past: Past | None) -> None:
         """Run a prompt, or what is left to do, in place of whatever runs now."""
-        self.run_worker(
-            self.session.run(past),
-            group="session",
-            description="engine",
-            exclusive=True,
-            exit_on_error=False,
-        )
+        self.engage(self.session.run(past))
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """A fault of ours in a task must not pass in silence, nor end the program."""
@@ -312,7 +306,8 @@ class MainScreen(
 
     @on(RequestsChanged)
     def _follow(self) -> None:
-        self.painter.follow(self.look, self.page, self.side_grid)
+        side = self.side_grid
+        self.painter.follow(self.look, self.page, side if side is not None and side.faces else None)
 
     # From the panes.
 
@@ -364,23 +359,11 @@ class MainScreen(
 
     def _model_picked(self, name: str | None) -> None:
         if name is not None:
-            self.run_worker(
-                self.session.switch(name),
-                group="session",
-                description="engine",
-                exclusive=True,
-                exit_on_error=False,
-            )
+            self.engage(self.session.switch(name))
 
     def open_model(self, options: ModelOptions) -> None:
         """Load another model and run the prompt, of the tokens that it may name."""
-        self.run_worker(
-            self.session.open(options),
-            group="session",
-            description="engine",
-            exclusive=True,
-            exit_on_error=False,
-        )
+        self.engage(self.session.open(options))
 
     def action_help(self) -> None:
         from attntui.ui.screens.windows import help_window

@@ -1,7 +1,7 @@
 """The keys that go back and forth among the runs of the session."""
 
 from attntui.ui.history import NO_EDITS, History, Node, State
-from attntui.ui.screens.editing import FROM_FILE
+from attntui.ui.screens.editing import FROM_FILE, WRITING
 from attntui.ui.screens.looking import of_a_run
 from attntui.ui.screens.retyping import Landing, Retyping
 
@@ -55,6 +55,9 @@ class Retracing(Retyping):
 
     def go_to(self, node: Node) -> None:
         """Run one of the runs before again: its model, its text, its edits."""
+        if self.is_writing:
+            self.say(WRITING)
+            return
         state, self._goal = node.state, node
         self._origin = None
         is_loaded = state.model == self.session.options and self.session.model is not None

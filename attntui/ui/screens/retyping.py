@@ -22,7 +22,7 @@ from attntui.core.retyping import (
 from attntui.core.tokens import sanitise
 from attntui.render.labels import quote
 from attntui.ui.memory import Past, past_of
-from attntui.ui.screens.editing import FROM_FILE, Editing
+from attntui.ui.screens.editing import FROM_FILE, WRITING, Editing
 from attntui.ui.screens.looking import of_a_run
 from attntui.ui.state import Look, Unit
 from attntui.ui.widgets.ask_line import AskLine
@@ -47,7 +47,9 @@ def once_it_ran(action: Callable[[Screened], None]) -> Callable[[Screened], None
     @of_a_run
     @wraps(action)
     def act(screen: Screened) -> None:
-        if screen.is_retyping and screen.session.prompt is not None:
+        if screen.is_writing:
+            screen.say(WRITING)
+        elif screen.is_retyping and screen.session.prompt is not None:
             screen.waiting = screen.session.prompt, partial(action, screen)
         else:
             action(screen)

@@ -206,9 +206,14 @@ class CursorLine(Static):
         weight = "…" if self.beside is None else f"{self.beside:.4f}"
         if min(other.query, other.key) < 0 or weight == "nan":
             weight = "none"
-        faint = Style.parse("$faint")
+        faint, place = Style.parse("$faint"), ""
+        if other.words != self.look.words and weight != "none":  # a word, and one token of it
+            query, key = other.queries[other.query], other.keys[other.key]
+            place = f", {other.query} {quote(query.text)} → {other.key} {quote(key.text)}"
         return Content.assemble(
-            (" · ", faint), (weight, Style.parse("bold")), (f"  {names(self.look)[0]}", faint)
+            (" · ", faint),
+            (weight, Style.parse("bold")),
+            (f"  {names(self.look)[0]}{place}", faint),
         )
 
     def _hidden(self, look: Look) -> str:

@@ -15,20 +15,25 @@ class SideGrid(AttentionGrid, can_focus=False):
 
     def __init__(self, twin: AttentionGrid) -> None:
         super().__init__("beside")
-        self.twin, twin.twin = twin, self
+        self._first = twin
         self._facing = Look()
 
+    @property
+    def faces(self) -> bool:
+        """Whether both are in sight."""
+        return self.twin is not None
+
     def part(self) -> None:
-        """Leave the other grid alone."""
-        if self.twin is not None:
-            self.twin.twin = None
+        """Leave the first grid alone."""
+        self.twin = self._first.twin = None
 
     def face(self, look: Look, other: Look) -> None:
         """Show the look that is compared with this one."""
+        self.twin, self._first.twin = self._first, self
         self._facing = look
         self.show_look(other)
-        if self.twin is not None and self.zoom != self.twin.zoom:
-            self.zoom = self.twin.zoom
+        if self.zoom != self._first.zoom:
+            self.zoom = self._first.zoom
             self.lay_out()
 
     def on_click(self, event: events.Click) -> None:

@@ -26,7 +26,7 @@ from attntui.core.protocol import ModelOptions, PromptInput
 from attntui.demo import JAPANESE_MASKED_PROMPT
 from attntui.ui.app import AttnApp
 from attntui.ui.screens.main import MainScreen
-from attntui.ui.state import Start
+from attntui.ui.start import Start
 
 HERE = Path(__file__).parent
 WIDE, NARROW = (120, 36), (80, 24)

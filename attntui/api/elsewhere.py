@@ -100,7 +100,7 @@ def view(
                 " numbers without one."
             )
         from attntui.ui.app import run_file
-        from attntui.ui.state import Start
+        from attntui.ui.start import Start
 
         run_file(str(path), Start(layer=layer, head=head))
 

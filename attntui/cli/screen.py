@@ -34,7 +34,7 @@ def open_screen(
     _need_terminal()
     from attntui.ui.app import run_screen
     from attntui.ui.memory import Memory
-    from attntui.ui.state import Start
+    from attntui.ui.start import Start
 
     last = None if prompt.is_given else Memory().place()
     draft = last.draft if last is not None and last.options.model == options.model else None
@@ -51,7 +51,7 @@ def resume_screen(choice: StartChoice, attention: Stack | None) -> int:
     _need_terminal()
     from attntui.ui.app import run_screen
     from attntui.ui.memory import Memory
-    from attntui.ui.state import Start
+    from attntui.ui.start import Start
 
     last = Memory().place()
     if last is None:
@@ -70,7 +70,7 @@ def view_file(file: str, choice: StartChoice, attention: Stack | None) -> int:
         raise UserError(f"There is no file {file}.")
     _need_terminal()
     from attntui.ui.app import run_file
-    from attntui.ui.state import Start
+    from attntui.ui.start import Start
 
     return run_file(file, Start(attention=attention, **_start(choice)))
 

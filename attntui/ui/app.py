@@ -22,7 +22,7 @@ from attntui.render.terminal import terminal_mode
 from attntui.ui.commands import commands
 from attntui.ui.keys import remapped
 from attntui.ui.screens.main import MainScreen
-from attntui.ui.state import Start
+from attntui.ui.start import Start
 from attntui.ui.themes import DARK, LIGHT, PLAIN, THEMES, palette_of
 from attntui.ui.widgets.pane import Pane
 from attntui.ui.widgets.too_small import LEAST_HEIGHT, LEAST_WIDTH

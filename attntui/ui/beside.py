@@ -9,7 +9,8 @@ from attntui.core.tokens import sanitise
 from attntui.render.names import edits_name, short_name
 
 if TYPE_CHECKING:
-    from attntui.ui.state import Axis, Look, Unit
+    from attntui.ui.choices import Axis, Unit
+    from attntui.ui.state import Look
 
 NOWHERE = -1
 

@@ -27,7 +27,8 @@ from attntui.render.names import (
 from attntui.render.ranking import Entry
 from attntui.render.thumbnails import Grain
 from attntui.ui.beside import names, same_model
-from attntui.ui.state import Look, PageName
+from attntui.ui.choices import PageName
+from attntui.ui.state import Look
 
 ROWS_AND_COLUMNS: Part = ("query (row) attends to key (column)", "")
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from attntui.core.tokens import sanitise
 from attntui.render.names import view_name
 from attntui.render.ranking import Entry
-from attntui.ui.state import Look, Unit
+from attntui.ui.choices import Unit
+from attntui.ui.state import Look
 
 if TYPE_CHECKING:
     import numpy as np

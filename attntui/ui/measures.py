@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from attntui.core.head_tables import HeadTable
 from attntui.render.methods import DIRECT
 from attntui.render.names import pair_name
-from attntui.ui.state import Look, MapKind
+from attntui.ui.choices import MapKind
+from attntui.ui.state import Look
 
 
 @dataclass(frozen=True)

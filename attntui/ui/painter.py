@@ -28,10 +28,11 @@ from attntui.core.protocol import (
 )
 from attntui.render.ranking import Entry, top_entries
 from attntui.ui import captions
+from attntui.ui.choices import PageName, Unit
 from attntui.ui.messages import RequestsChanged
 from attntui.ui.order import OrderSweep
 from attntui.ui.session import Session
-from attntui.ui.state import Look, PageName, Unit
+from attntui.ui.state import Look
 from attntui.ui.sweep import Sweep
 from attntui.ui.wanted import wanted
 from attntui.ui.widgets.bars import CursorLine

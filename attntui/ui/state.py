@@ -1,8 +1,7 @@
 """What is looked at: one small immutable value. A key changes it; everything shown follows."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace as replace_struct
 
@@ -21,7 +20,6 @@ from attntui.core.protocol import (
     Mean,
     Measure,
     ModelInfo,
-    ModelOptions,
     Norm,
     Reading,
     Relevance,
@@ -31,80 +29,30 @@ from attntui.core.protocol import (
     Sinks,
     Stack,
     StackInfo,
-    Statistic,
     Target,
-    Token,
     View,
     Word,
 )
 from attntui.core.scale import Scale
 from attntui.ui.beside import counterpart, follow
+from attntui.ui.choices import (
+    LENS_PAGES,
+    MAP_PAGES,
+    PLACE,
+    WAY,
+    Axis,
+    Lens,
+    Lensed,
+    LensShown,
+    MapKind,
+    Method,
+    PageName,
+    Shown,
+    Unit,
+)
 
 if TYPE_CHECKING:
-    from attntui.ui.memory import Past
-
-PageName = Literal["grid", "lines", "text", "layer", "model", "neuron", "distance"]
-PAGES: tuple[PageName, ...] = get_args(PageName)
-"""The ways to look, in the order of their number keys."""
-
-Lens = Literal["head", "mean", "chosen", "all", "rollout"]
-MapKind = Literal["cell", "pair", "effect", "shift", "direct", "order"] | Statistic | HeadTable
-"""What colours the head map; a table is one that was read from a file."""
-Axis = Literal["queries", "keys"]
-Shown = Literal["after", "before", "difference"]
-"""Of two runs: the new one, the one it is compared with, or the new one less that."""
-SHOWN: tuple[Shown, ...] = get_args(Shown)
-LensShown = Literal["lens", "weights", "difference"]
-"""Of a lens and the weights that it is of: the one, the other, or the one less the other."""
-LENS_SHOWN: tuple[LensShown, ...] = get_args(LensShown)
-Lensed = Norm | Gradient | Relevance | Flow | Rollout
-"""What can be seen beside the weights that it is of."""
-Method = Literal["weights", "norm", "gradient", "relevance", "flow"]
-"""What a matrix holds: the weights, or what a lens makes of them."""
-METHODS: tuple[Method, ...] = get_args(Method)
-NEEDS_AIM: tuple[Method, ...] = ("gradient", "relevance")
-MAP_PAGES: tuple[PageName, ...] = ("layer", "model")
-LENS_PAGES: tuple[PageName, ...] = ("grid", "text")
-"""Where lenses are seen; the other pages show weights."""
-
-Legend = Literal["shades", "figures", "signed", "differences", "lens"]
-"""What a page draws of a number: a shade, a shade with the figure in it, a shade of its sign, a
-difference."""
-
-Unit = Token | Word
-"""What a row or column stands for."""
-
-WAY = ("lens", "chosen", "rollout", "method", "aim", "aim_text", "words")
-"""What a pin keeps of a look, whatever head the cursor goes to."""
-PLACE = ("stack", "layer", "head")
-"""What it keeps besides, where one run's views are compared."""
-
-SINKS: tuple[Sinks, ...] = get_args(Sinks)
-THRESHOLDS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
-
-
-@dataclass(frozen=True)
-class Start:
-    """How the screen opens, from the command line."""
-
-    layer: int | None = None
-    head: int | None = None
-    attention: Stack | None = None
-    mouse: bool = True
-    style: Literal["auto", "shade"] = "auto"
-    theme: Literal["auto", "dark", "light"] = "auto"
-    keys: Mapping[str, str] = field(default_factory=dict)
-    """The user's own keys, by the name of what they do."""
-    compare: ModelOptions | None = None
-    """Another model, whose run is compared with that of the first."""
-    file: str | None = None
-    """A file of attention, opened in place of a model."""
-    tables: tuple[HeadTable, ...] = ()
-    """What files say of heads, to colour the head map by."""
-    look: "Look | None" = None
-    """Where the last session left, to be resumed."""
-    draft: "Past | None" = None
-    """What it left typed and not run, to be in the box again."""
+    pass
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import pytest
 import attntui
 from attntui.api import elsewhere
 from attntui.api.host import Host
-from attntui.ui.state import Start
+from attntui.ui.start import Start
 from tests.api.conftest import PROMPT
 
 RANDOM = np.random.default_rng(2)

@@ -15,7 +15,7 @@ from attntui.client.engine import Engine
 from attntui.core.protocol import ModelOptions, PromptInput
 from attntui.ui.app import AttnApp
 from attntui.ui.screens.main import MainScreen
-from attntui.ui.state import Start
+from attntui.ui.start import Start
 from attntui.ui.widgets.page import Page
 
 FAKE = (sys.executable, str(Path(__file__).parents[1] / "client" / "fake_engine.py"))

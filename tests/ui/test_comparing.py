@@ -13,7 +13,7 @@ from attntui.core.protocol import ModelOptions
 from attntui.demo import MODELS
 from attntui.ui.screens.changed_heads import ChangedHeads
 from attntui.ui.screens.main import MainScreen
-from attntui.ui.state import Start
+from attntui.ui.start import Start
 from attntui.ui.widgets.attention_grid import AttentionGrid
 from attntui.ui.widgets.head_map import HeadMap
 from attntui.ui.widgets.ranked_list import RankedList

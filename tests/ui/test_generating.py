@@ -10,7 +10,7 @@ from attntui.core.protocol import PromptInput, Sampling
 from attntui.demo import MODELS
 from attntui.ui.generation import Order, order_of
 from attntui.ui.memory import Past
-from attntui.ui.state import Start
+from attntui.ui.start import Start
 from attntui.ui.widgets.prompt_box import PromptBox
 from attntui.ui.widgets.ranked_list import RankedList
 from attntui.ui.writing import Writing

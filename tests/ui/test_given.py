@@ -12,7 +12,7 @@ from attntui.client.engine import Engine
 from attntui.core.protocol import ModelOptions
 from attntui.ui.app import AttnApp
 from attntui.ui.memory import Memory
-from attntui.ui.state import Start
+from attntui.ui.start import Start
 from attntui.ui.widgets.attention_grid import AttentionGrid
 from attntui.ui.widgets.head_map import HeadMap
 from attntui.ui.widgets.message_line import MessageLine

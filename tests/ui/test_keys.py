@@ -8,7 +8,7 @@ from textual.widgets import Input
 
 from attntui.core.protocol import PromptInput, Word
 from attntui.ui.keys import KEYS, markdown
-from attntui.ui.state import Start
+from attntui.ui.start import Start
 from attntui.ui.widgets.attention_grid import AttentionGrid
 from attntui.ui.widgets.head_map import HeadMap
 from attntui.ui.widgets.prompt_box import PromptBox, SecondBox

@@ -3,7 +3,7 @@
 import pytest
 
 from attntui.core.protocol import PromptInput
-from attntui.ui.state import Start
+from attntui.ui.start import Start
 from attntui.ui.widgets.attention_grid import AttentionGrid
 from attntui.ui.widgets.head_bar import HeadBar
 from attntui.ui.widgets.head_map import HeadMap

@@ -5,7 +5,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from attntui.demo import MODELS
-from attntui.ui.state import Start
+from attntui.ui.start import Start
 from attntui.ui.widgets.attention_grid import AttentionGrid
 from attntui.ui.widgets.ranked_list import RankedList
 from tests.ui.conftest import PROMPT, Opener, Screen

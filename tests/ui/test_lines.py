@@ -13,7 +13,7 @@ from attntui.core.protocol import PromptInput
 from attntui.core.tokens import visible
 from attntui.demo import MODELS
 from attntui.render.palette import DENSITIES
-from attntui.ui.state import Start
+from attntui.ui.start import Start
 from attntui.ui.widgets.lines_view import LinesView
 from tests.cli.conftest import bart as bart
 from tests.ui.conftest import PROMPT, Opener

@@ -8,7 +8,7 @@ import pytest
 from rich.style import Style
 
 from attntui.core.scale import levels
-from attntui.ui.state import Start
+from attntui.ui.start import Start
 from attntui.ui.widgets.map_sheet import HeadName
 from attntui.ui.widgets.maps_page import MapsPage
 from tests.ui.conftest import PROMPT, Opener, Screen

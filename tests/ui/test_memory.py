@@ -12,8 +12,10 @@ from msgspec.structs import replace
 from attntui.cli import screen as screen_command
 from attntui.cli.options import ModelChoice, PromptChoice, StartChoice
 from attntui.core.protocol import ModelOptions, PromptInput
+from attntui.ui.choices import PAGES, PageName
 from attntui.ui.memory import MODELS, PLACES, PROMPTS, Memory, Past, Place
-from attntui.ui.state import PAGES, Look, PageName, Start
+from attntui.ui.start import Start
+from attntui.ui.state import Look
 from attntui.ui.widgets.page import Page
 from attntui.ui.widgets.prompt_box import PromptBox, SecondBox
 from tests.ui.conftest import Opener

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from attntui.demo import MODELS
-from attntui.ui.state import Start
+from attntui.ui.start import Start
 from attntui.ui.widgets.neuron_view import NeuronView
 from tests.ui.conftest import PROMPT, Opener
 from tests.ui.test_first_picture import eager

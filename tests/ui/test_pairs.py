@@ -6,7 +6,7 @@ import pytest
 from attntui.core.protocol import PromptInput
 from attntui.demo import MODELS
 from attntui.ui.memory import Past
-from attntui.ui.state import Start
+from attntui.ui.start import Start
 from attntui.ui.widgets.attention_grid import AttentionGrid
 from attntui.ui.widgets.head_map import HeadMap
 from attntui.ui.widgets.ranked_list import RankedList

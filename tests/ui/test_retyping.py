@@ -10,7 +10,7 @@ from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokeniz
 
 from attntui.core.protocol import PromptInput
 from attntui.demo import MODELS
-from attntui.ui.state import Start
+from attntui.ui.start import Start
 from attntui.ui.widgets.attention_grid import AttentionGrid
 from attntui.ui.widgets.prompt_box import PromptBox, SecondBox
 from attntui.ui.widgets.ranked_list import RankedList

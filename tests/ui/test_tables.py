@@ -3,7 +3,7 @@
 import numpy as np
 
 from attntui.core.head_tables import tables_of
-from attntui.ui.state import Start
+from attntui.ui.start import Start
 from attntui.ui.widgets.head_map import HeadMap
 from tests.ui.conftest import Opener
 

@@ -9,7 +9,7 @@ from rich.style import Style
 from attntui.core.protocol import PromptInput
 from attntui.demo import JAPANESE_MASKED_PROMPT
 from attntui.render.palette import Palette
-from attntui.ui.state import Start
+from attntui.ui.start import Start
 from attntui.ui.widgets.text_view import TextView
 from tests.cli.conftest import bart as bart
 from tests.ui.conftest import PROMPT, Opener

@@ -14,9 +14,9 @@ from attntui.core.protocol import AblateWith, Cut, Edits, Head, Measure, PromptI
 from attntui.render.labels import quote
 from attntui.render.names import edits_name
 from attntui.ui.beside import same_model
+from attntui.ui.choices import SHOWN
 from attntui.ui.messages import EditReady, EditRefused
 from attntui.ui.screens.looking import Looking, after, of_a_run
-from attntui.ui.state import SHOWN
 
 if TYPE_CHECKING:
     from attntui.ui.painter import Painter

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from attntui.core.protocol import Target
 from attntui.render.labels import quote
+from attntui.ui.choices import LENS_PAGES, METHODS, NEEDS_AIM
 from attntui.ui.screens.editing import Editing
 from attntui.ui.screens.looking import after, of_a_run
-from attntui.ui.state import LENS_PAGES, METHODS, NEEDS_AIM
 
 
 class Lensing(Editing):

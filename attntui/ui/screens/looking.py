@@ -11,9 +11,10 @@ from textual.screen import Screen
 from attntui.core.errors import UserError
 from attntui.core.protocol import BETWEEN, Basis
 from attntui.core.scale import SCALES
+from attntui.ui.choices import SINKS, THRESHOLDS, Lens, PageName
 from attntui.ui.measures import UNMEASURED, offered, why_blank
 from attntui.ui.search import find_head, find_token
-from attntui.ui.state import SINKS, THRESHOLDS, Lens, Look, PageName, RolloutOptions
+from attntui.ui.state import Look, RolloutOptions
 from attntui.ui.widgets.ask_line import AskLine
 from attntui.ui.widgets.bars import StatusLine
 from attntui.ui.widgets.head_map import HeadMap

@@ -22,6 +22,7 @@ from attntui.core.protocol import (
 )
 from attntui.core.tokens import sanitise
 from attntui.ui.beside import follow
+from attntui.ui.choices import PAGES
 from attntui.ui.examples import favourite_head, first_query
 from attntui.ui.history import History
 from attntui.ui.keys import bindings
@@ -48,7 +49,8 @@ from attntui.ui.screens.retracing import Retracing
 from attntui.ui.screens.seeing import Seeing
 from attntui.ui.screens.swapping import Swapping
 from attntui.ui.session import EngineEnded, Session
-from attntui.ui.state import PAGES, Look, Start
+from attntui.ui.start import Start
+from attntui.ui.state import Look
 from attntui.ui.widgets.ask_line import AskLine
 from attntui.ui.widgets.attention_grid import AttentionGrid
 from attntui.ui.widgets.bars import CursorLine, KeyLine, StatusLine

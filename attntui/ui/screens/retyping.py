@@ -21,10 +21,11 @@ from attntui.core.retyping import (
 )
 from attntui.core.tokens import sanitise
 from attntui.render.labels import quote
+from attntui.ui.choices import Unit
 from attntui.ui.memory import Past, past_of
 from attntui.ui.screens.editing import FROM_FILE, WRITING, Editing
 from attntui.ui.screens.looking import of_a_run
-from attntui.ui.state import Look, Unit
+from attntui.ui.state import Look
 from attntui.ui.widgets.ask_line import AskLine
 from attntui.ui.widgets.prompt_box import PromptBox
 

@@ -7,10 +7,10 @@ from attntui.core.head_tables import HeadTable
 from attntui.core.protocol import GetAttribution, GetLogitLens, LogitLens, ModelInfo, Target
 from attntui.render.labels import quote
 from attntui.render.names import direct_parts
+from attntui.ui.choices import LENS_SHOWN, NEEDS_AIM, LensShown
 from attntui.ui.screens.editing import FROM_FILE
 from attntui.ui.screens.lensing import Lensing
 from attntui.ui.screens.looking import after, of_a_run
-from attntui.ui.state import LENS_SHOWN, NEEDS_AIM, LensShown
 from attntui.ui.wanted import predicts
 
 LIKELIEST = 3

@@ -16,8 +16,9 @@ from attntui.render.labels import column_labels, fit, longest
 from attntui.render.rules import below, upright
 from attntui.render.strips import DIGITS_FROM, cursor_segments, digit_segments, row_segments
 from attntui.ui import captions
+from attntui.ui.choices import Legend, Unit
 from attntui.ui.messages import CellPicked
-from attntui.ui.state import Legend, Look, Unit
+from attntui.ui.state import Look
 from attntui.ui.widgets.grid_frame import GridFrame
 from attntui.ui.widgets.grid_window import PLAIN, GridWindow, Zoom, fitting_zoom, next_zoom
 from attntui.ui.widgets.page import Page

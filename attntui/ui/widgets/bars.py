@@ -18,8 +18,9 @@ from attntui.render.labels import quote
 from attntui.render.names import pair_name
 from attntui.ui.beside import model_name, names, run_name, same_model
 from attntui.ui.captions import predicted_words, whose
+from attntui.ui.choices import PAGES, Legend, PageName
 from attntui.ui.keys import TYPING_KEYS
-from attntui.ui.state import PAGES, Legend, Look, PageName
+from attntui.ui.state import Look
 
 if TYPE_CHECKING:
     from attntui.ui.app import AttnApp

@@ -11,8 +11,9 @@ from textual.strip import Strip
 from attntui.core.protocol import GetScores, Head, Reading, Reply, Request, Scores
 from attntui.render.names import view_name
 from attntui.ui import captions
+from attntui.ui.choices import Legend
 from attntui.ui.messages import CellPicked
-from attntui.ui.state import Legend, Look
+from attntui.ui.state import Look
 from attntui.ui.widgets.neuron_lines import Canvas
 from attntui.ui.widgets.neuron_picture import Picture, draw
 from attntui.ui.widgets.page import Page

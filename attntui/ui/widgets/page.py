@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 from attntui.core.protocol import Reply, Request, Signed
 from attntui.render.palette import Palette, differences
+from attntui.ui.choices import Legend
 from attntui.ui.messages import RequestsChanged
-from attntui.ui.state import Legend, Look
+from attntui.ui.state import Look
 from attntui.ui.widgets.pane import Pane
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from textual.widgets import ContentSwitcher
 
-from attntui.ui.state import PageName
+from attntui.ui.choices import PageName
 from attntui.ui.widgets.attention_grid import AttentionGrid
 from attntui.ui.widgets.page import Page
 

@@ -7,7 +7,8 @@ from rich.cells import cell_len
 
 from attntui.render.readable import Piece, readable
 from attntui.render.text_lines import NO_UNIT, Line, wrap
-from attntui.ui.state import Axis, Look, Unit
+from attntui.ui.choices import Axis, Unit
+from attntui.ui.state import Look
 
 MARGIN_LIMIT = 11
 """Columns of the margin at most: "assistant" and a space fit."""

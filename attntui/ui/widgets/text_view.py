@@ -14,8 +14,9 @@ from textual.strip import Strip
 from attntui.core.protocol import Direction, GetWindow, Reply, Request
 from attntui.render.text_lines import NO_UNIT
 from attntui.ui import captions
+from attntui.ui.choices import Axis
 from attntui.ui.messages import CellPicked
-from attntui.ui.state import Axis, Look
+from attntui.ui.state import Look
 from attntui.ui.widgets.grid_window import GridWindow
 from attntui.ui.widgets.page import Page
 from attntui.ui.widgets.text_drawing import TextDrawing

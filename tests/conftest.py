@@ -19,6 +19,8 @@ _home = tempfile.TemporaryDirectory(prefix="attntui-tests-")
 os.environ["XDG_STATE_HOME"] = f"{_home.name}/state"
 os.environ["XDG_CONFIG_HOME"] = f"{_home.name}/config"
 os.environ["HF_HUB_OFFLINE"] = "1"
+# Read when torch is imported: threads of several tests on few cores wait for each other, spinning.
+os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 

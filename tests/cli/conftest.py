@@ -115,7 +115,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
         "HOME": str(tmp_path),
         "HF_HUB_OFFLINE": "1",
         "PYTHONPATH": str(home),
-        "OMP_NUM_THREADS": "2",
+        "OMP_NUM_THREADS": "1",
     }
 
 

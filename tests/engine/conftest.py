@@ -7,12 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from tests.engine.pipe import Pipe, started
 from tests.engine.tiny_models import save_tiny
-
-torch.set_num_threads(2)
 
 
 @pytest.fixture(scope="session")

@@ -62,7 +62,7 @@ class Painter:
         self._count = 0
         self._painted: dict[Slot, int] = {}
         self._look = Look()
-        self._sweep = Sweep()
+        self._sweep = Sweep(session)
         self.order = OrderSweep()
         self.predicted: Predictions | None = None
         """The predictions that are listed."""
@@ -89,7 +89,7 @@ class Painter:
         swap = self.order.next(look)
         if swap is not None:
             requests[None, "order"] = swap
-        self._show_order()
+        self._show_sweeps()
         for slot, request in requests.items():
             is_held = getattr(request, "run", 0) in self._session.held
             known = self._session.known(request)
@@ -160,8 +160,9 @@ class Painter:
     def _accept(
         self, slot: Slot, request: Request, number: int, reply: Reply, arrays: list[np.ndarray]
     ) -> None:
-        runs = {run.run for run in (self._look.run, self._look.before, self._look.after) if run}
-        is_stale = getattr(reply, "run", None) not in runs
+        look = self._look
+        runs = {run.run for run in (look.run, look.before, look.after) if run is not None}
+        is_stale = getattr(reply, "run", None) not in {*runs, self._session.base}
         if is_stale or number < self._painted.get(slot, 0):
             return
         self._painted[slot] = number
@@ -213,24 +214,21 @@ class Painter:
 
     def _paint_effects(self, request: GetEffects, reply: Reply, arrays: list[np.ndarray]) -> None:
         self._sweep.put(request, arrays[0])
-        self.show_effects()
         self._screen.post_message(RequestsChanged())  # the next layer
-
-    def show_effects(self) -> None:
-        """What the sweep knows of the present look."""
-        for heads in self._screen.query(HeadValues):
-            heads.show_effects(self._sweep.values(self._look), self._sweep.done(self._look))
-        self._show_values()
 
     def _paint_order(self, request: GetOrder, reply: Reply, arrays: list[np.ndarray]) -> None:
         self.order.put(request, *arrays)
         self._screen.post_message(RequestsChanged())  # the next pair
 
-    def _show_order(self) -> None:
-        """What the swaps of the present look have come to."""
-        if self._look.map == "order":
-            for heads in self._screen.query(HeadValues):
-                heads.show_order(self.order.found(self._look), self.order.done(self._look))
+    def _show_sweeps(self) -> None:
+        """What heads off in turn, or swapped words, have come to for the present look."""
+        look = self._look
+        for heads in self._screen.query(HeadValues):
+            if look.map == "effect":
+                heads.show_effects(self._sweep.values(look), self._sweep.done(look))
+            elif look.map == "order":
+                heads.show_order(self.order.found(look), self.order.done(look))
+        if look.map in {"effect", "order"}:
             self._show_values()
 
     def _paint_statistics(

@@ -1,6 +1,7 @@
 """Heads off and edges cut on the screen: against an eager model with zeroed columns."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,14 +20,16 @@ OFF = (0, 2)
 """The head of `demo` that looks at the previous token."""
 
 
-def eager(off: Sequence[tuple[int, int]] = ()) -> tuple[np.ndarray, torch.Tensor]:
+def eager(
+    off: Sequence[tuple[int, int]] = (), text: str = PROMPT
+) -> tuple[np.ndarray, torch.Tensor]:
     """(layers, heads, n, n), and the logits at the last token; the columns of some heads zeroed."""
     folder = MODELS["demo"].folder
     net = AutoModelForCausalLM.from_pretrained(
         folder, attn_implementation="eager", dtype=torch.float32
     ).eval()
     size = net.config.hidden_size // net.config.num_attention_heads
-    ids = AutoTokenizer.from_pretrained(folder)(PROMPT, return_tensors="pt")["input_ids"]
+    ids = AutoTokenizer.from_pretrained(folder)(text, return_tensors="pt")["input_ids"]
     with torch.no_grad():
         for layer, head in off:
             weight = net.model.layers[layer].self_attn.o_proj.weight
@@ -131,6 +134,44 @@ async def test_which_head_matters(open_app: Opener) -> None:
         await screen.press("M", "M")
         assert screen.main.look.target is not None
         assert screen.main.look.target.kind == "logit_difference"
+
+
+async def measured(screen: Screen) -> np.ndarray:
+    """The head map, once every head was off in turn."""
+    heads = screen.main.query_one(HeadMap)
+    await screen.until(lambda: heads.values is not None and not np.isnan(heads.values).any())
+    await screen.settled()
+    assert heads.values is not None
+    return heads.values
+
+
+async def test_effects_are_of_the_present_text_as_it_is(open_app: Opener) -> None:
+    plain = eager()[1].log_softmax(-1)
+    token = int(plain.argmax())
+    expected = [
+        float(eager([head])[1].log_softmax(-1)[token] - plain[token]) for head in (OFF, (3, 3))
+    ]
+    async with open_app(prompt="The old" + PROMPT[3:], start=Start(layer=0, head=2)) as screen:
+        main = screen.main
+        main.change(replace(main.look, query=2))
+        await screen.press("delete")
+        assert main.look.is_retyped and len(main.look.queries) == len(eager()[0][0, 0])
+        main.change(replace(main.look, query=len(main.look.queries) - 1))
+        await screen.settled()
+        await screen.press("M")
+        found = await measured(screen)
+        assert [found[OFF], found[3, 3]] == pytest.approx(expected, abs=1e-4), "of this text"
+        await screen.press("c", "x")
+        assert main.look.edits.ablated and main.look.facing is not None
+        found = await measured(screen)
+        assert [found[OFF], found[3, 3]] == pytest.approx(expected, abs=1e-4), "without the edit"
+        assert main.look.before is not None and main.look.before.run == main.session.base
+        await screen.press("i", "x", "enter")
+        await screen.press("D")
+        assert main.look.shown == "before" and main.look.before.run != main.session.base
+        assert main.query_one(HeadMap).values is None, "the pinned text's are not known"
+        await screen.press("M")
+        assert "Heads are switched off in the present run" in screen.text
 
 
 async def test_another_text_is_compared_with_the_pinned_one(open_app: Opener) -> None:

@@ -10,8 +10,15 @@ from msgspec import structs
 from textual import on
 from textual.worker import Worker
 
-from attntui.core.protocol import AblateWith, Cut, Edits, Head, Measure, PromptInput, RunInfo
-from attntui.render.labels import quote
+from attntui.core.protocol import (
+    AblateWith,
+    Cut,
+    Edits,
+    Head,
+    Prediction,
+    PromptInput,
+    RunInfo,
+)
 from attntui.render.names import edits_name
 from attntui.ui.beside import same_model
 from attntui.ui.choices import SHOWN
@@ -25,7 +32,6 @@ if TYPE_CHECKING:
 FROM_FILE = "This attention is from a file: there is no model to change."
 ABLATE_WITH: tuple[AblateWith, ...] = get_args(AblateWith)
 WRITING = "The model is adding tokens: Esc stops it, and what came stays."
-PREDICTS_NOTHING = "The model predicts nothing here, so there is nothing to measure."
 NOTHING = "Nothing is changed: x switches a head off, Ctrl+X cuts the edge at the cursor."
 STILL = "Nothing is other than what is pinned: change text, heads, m, w, or K the model."
 
@@ -165,57 +171,20 @@ class Editing(Looking):
         """The first layer with a head off, whose output changes and whose weights do not."""
         return min((head.layer for head in self.look.edits.ablated), default=-1)
 
-    @of_a_run
-    def action_next_effect(self) -> None:
-        """Colour the head map by what each head's being off does; again: to something else."""
-        self._sweep_for(estimates=False)
-
-    @of_a_run
-    def action_estimate(self) -> None:
-        """The same, estimated from one backward pass."""
-        self._sweep_for(estimates=True)
-
-    def _sweep_for(self, estimates: bool) -> None:
-        targets = self._targets()
-        if self.session.file is not None or not targets:
-            self.say(FROM_FILE if self.session.file is not None else PREDICTS_NOTHING)
-            return
+    @property
+    def is_present(self) -> bool:
+        """Whether the run in sight is one of the present text: not a pinned one, nor one of the
+        text before."""
         look = self.look
-        is_here = look.map == "effect" and look.estimates == estimates
-        target = targets[0]
-        if look.target is not None and look.target in targets:
-            target = after(targets, look.target) if is_here else look.target
-        self.change(replace(look, map="effect", target=target, estimates=estimates))
-        self.painter.show_effects()
-        self.say(f"Each head off in turn: what it does to {self._told(target)}.")
+        return look.shown != "before" or look.before is None or look.before is self._unedited
 
-    def _targets(self) -> tuple[Measure, ...]:
-        """What there is to measure at the query at the cursor; none where nothing is predicted."""
+    @property
+    def likeliest(self) -> list[Prediction]:
+        """What is listed, the likeliest in the run in sight first: of two runs, what is likely in
+        either is listed."""
         found = self.painter.predicted
-        if found is None or len(found.entries) < 2:
-            return ()
-        first, second = found.entries[:2]
-        at = found.position
-        kinds = [
-            Measure("logprob", at, first.id),
-            Measure("logit_difference", at, first.id, second.id),
-            Measure("divergence", at),
-        ]
-        if self.look.model is not None and self.look.model.predicts == "next":
-            kinds.append(Measure("loss"))
-        return tuple(kinds)
-
-    def _told(self, target: Measure) -> str:
-        """A target in words."""
-        found = self.painter.predicted
-        names = {each.id: quote(each.text) for each in found.entries} if found is not None else {}
-        token, foil = names.get(target.token, "?"), names.get(target.foil, "?")
-        return {
-            "logprob": f"log p of {token} at {target.position}",
-            "logit_difference": f"the logit of {token} less that of {foil} at {target.position}",
-            "divergence": f"all that is predicted at {target.position}, as KL",
-            "loss": "the loss of the whole prompt",
-        }[target.kind]
+        entries = () if found is None else found.entries
+        return sorted(entries, key=lambda each: -each.probability)
 
     @property
     def is_writing(self) -> bool:

@@ -24,7 +24,7 @@ class Lensing(Editing):
         while method in NEEDS_AIM and (found is None or not found.entries):
             method = after(METHODS, method)
         if method in NEEDS_AIM and found is not None:
-            best = found.entries[0]
+            best = self.likeliest[0]
             aim = Target(found.position, best.id)
             look = replace(look, aim=aim, aim_text=f"{quote(best.text)} at {found.position}")
         self.change(replace(look, method=method))

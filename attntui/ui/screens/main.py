@@ -48,6 +48,7 @@ from attntui.ui.screens.prompting import Prompting
 from attntui.ui.screens.retracing import Retracing
 from attntui.ui.screens.seeing import Seeing
 from attntui.ui.screens.swapping import Swapping
+from attntui.ui.screens.sweeping import Sweeping
 from attntui.ui.session import EngineEnded, Session
 from attntui.ui.start import Start
 from attntui.ui.state import Look
@@ -72,6 +73,7 @@ class MainScreen(
     Expecting,
     Retracing,
     Swapping,
+    Sweeping,
     Prompting,
     Copying,
     Exporting,

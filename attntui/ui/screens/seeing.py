@@ -76,7 +76,7 @@ class Seeing(Lensing):
         found = self.painter.predicted if predicts(self.look) else None
         if found is None or len(found.entries) < 2:
             return ()
-        first, second = found.entries[:2]
+        first, second = self.likeliest[:2]
         return Target(found.position, first.id), Target(found.position, first.id, second.id)
 
     def _chosen_aim(self) -> Target | None:

@@ -111,8 +111,9 @@ class HeadValues(Pane):
 
     def show_effects(self, effects: np.ndarray | None, done: tuple[int, int]) -> None:
         """What every head's being off does, as far as it is known: (layers, heads), NaN: not."""
-        self.effects = effects
-        self._done = done
+        if done == self._done and _same(effects, self.effects):
+            return
+        self.effects, self._done = effects, done
         self._update_levels()
         self._repaint()
 
@@ -124,8 +125,9 @@ class HeadValues(Pane):
 
     def show_order(self, order: WordOrder | None, done: tuple[int, int]) -> None:
         """What swapping words has come to so far."""
-        self.order = order
-        self._done = done
+        if done == self._done and order is self.order:
+            return
+        self.order, self._done = order, done
         self._update_levels()
         self._repaint()
 
@@ -272,3 +274,11 @@ class HeadValues(Pane):
                 segments += cursor_segments(row[head], 0.0, palette, width)
             after = head + 1
         return [*segments, *row_segments(row[after:], palette, width)]
+
+
+def _same(one: np.ndarray | None, other: np.ndarray | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    import numpy as np
+
+    return np.array_equal(one, other, equal_nan=True)

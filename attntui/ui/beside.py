@@ -114,3 +114,15 @@ def run_name(look: "Look") -> str:
 def same_model(one: RunInfo | None, other: RunInfo | None) -> bool:
     """Whether both ran in one model, as far as they say."""
     return one is None or other is None or one.model == other.model
+
+
+def same_outputs(one: RunInfo, other: RunInfo) -> bool:
+    """Whether an output of one is that of the same number of the other, as far as both tell."""
+    models = one.model, other.model
+    if models[0] == models[1] or models[0] is None or models[1] is None:
+        return True
+    if models[0].predicts != models[1].predicts or models[0].predicts == "classes":
+        return False
+    numbers = [{token.text: token.id for token in run.sides[-1].tokens} for run in (one, other)]
+    shared = numbers[0].keys() & numbers[1].keys()
+    return bool(shared) and all(numbers[0][text] == numbers[1][text] for text in shared)

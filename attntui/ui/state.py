@@ -1,7 +1,7 @@
 """What is looked at: one small immutable value. A key changes it; everything shown follows."""
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import Any
 
 from msgspec.structs import replace as replace_struct
 
@@ -34,10 +34,11 @@ from attntui.core.protocol import (
     Word,
 )
 from attntui.core.scale import Scale
-from attntui.ui.beside import counterpart, follow
+from attntui.ui.beside import counterpart, follow, same_outputs
 from attntui.ui.choices import (
     LENS_PAGES,
     MAP_PAGES,
+    NEEDS_AIM,
     PLACE,
     WAY,
     Axis,
@@ -50,9 +51,6 @@ from attntui.ui.choices import (
     Shown,
     Unit,
 )
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)
@@ -318,10 +316,16 @@ class Look:
         facing = self.facing
         if facing is None or facing is not was.facing or self.before is self.after:
             return self
-        if any(getattr(was, name) != getattr(facing, name) for name in WAY):
+        if any(getattr(facing, name) != value for name, value in was._way_of(facing).items()):
             return self
-        way = {name: getattr(self, name) for name in WAY}
-        return replace(self, facing=replace(facing, **way))
+        return replace(self, facing=replace(facing, **self._way_of(facing)))
+
+    def _way_of(self, other: "Look") -> dict[str, object]:
+        """How this is looked at, as far as the other can be: no logit of another vocabulary."""
+        runs = self.run, other.run
+        is_same = runs[0] is None or runs[1] is None or same_outputs(runs[0], runs[1])
+        look = self if is_same else self.without_logits()
+        return {name: getattr(look, name) for name in WAY}
 
     @property
     def other(self) -> "Look | None":
@@ -384,6 +388,7 @@ class Look:
         look = replace(kept, stack=stack.name, layer=layer, head=head)
         if look.run is None:  # a resumed place waits for its run
             return look
+        look = look._in_reach()
         queries, keys = len(look.queries), len(look.keys)
         is_pair = look.boundary is not None
         return replace(
@@ -401,15 +406,20 @@ class Look:
         is_lost = (self.map == "shift" and self.before is self.after) or (
             self.map == "effect" and self.target is None
         )
-        is_lost = is_lost or (self.map == "direct" and not self._has_aim)
+        is_lost = is_lost or (self.map == "direct" and self.aim is None)
         is_lost = is_lost or (self.map == "order" and not self.swaps)
         return "cell" if is_lost else self.map
 
-    @property
-    def _has_aim(self) -> bool:
-        """Whether there is a place for the aim in this text."""
-        last = self.run.sides[-1] if self.run is not None else None
-        return self.aim is not None and (last is None or self.aim.position < len(last.tokens))
+    def without_logits(self) -> "Look":
+        """Without what is explained or measured: in another vocabulary it is another token."""
+        method: Method = "weights" if self.method in NEEDS_AIM else self.method
+        return replace(self, aim=None, aim_text="", target=None, method=method)
+
+    def _in_reach(self) -> "Look":
+        """Without what is explained or measured, where this text has no such place."""
+        last = len(self.run.sides[-1].tokens) if self.run is not None else 0
+        places = [each.position for each in (self.aim, self.target) if each is not None]
+        return self if max(places, default=0) < max(last, 1) else self.without_logits()
 
     def move_layer(self, step: int) -> "Look":
         """The next layer that has attention, staying where there is none."""

@@ -209,6 +209,20 @@ async def test_it_opens_with_two_models_and_the_pin_goes_with_the_engine(
         assert screen.lines[0].startswith(" attntui  demo-bert · ")
 
 
+async def test_a_logit_is_explained_in_the_model_that_has_it(open_app: Opener) -> None:
+    async with both(open_app) as screen:
+        main = screen.main
+        await screen.press("M", "V")
+        assert main.look.facing is not None and main.look.facing.method == "norm"
+        await screen.press("V")
+        assert main.look.method == "gradient" and main.look.aim is not None
+        assert main.look.facing.method == "weights" and main.look.facing.aim is None
+        await screen.press("B", "D")
+        assert main.look.shown == "before" and main.look.method == "weights"
+        await screen.press("D", "V", "V", "V", "V")
+        assert main.look.method == "norm" == main.look.facing.method, "in step again"
+
+
 async def test_a_changed_text_leaves_both_grids(open_app: Opener) -> None:
     async with both(open_app) as screen:
         await screen.press("up", "up", "delete")

@@ -8,6 +8,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from attntui.core.protocol import ModelOptions
 from attntui.demo import MODELS
 from attntui.ui.start import Start
 from attntui.ui.widgets.attention_grid import AttentionGrid
@@ -172,6 +173,26 @@ async def test_effects_are_of_the_present_text_as_it_is(open_app: Opener) -> Non
         assert main.query_one(HeadMap).values is None, "the pinned text's are not known"
         await screen.press("M")
         assert "Heads are switched off in the present run" in screen.text
+
+
+async def test_what_is_measured_goes_with_its_place_and_its_model(open_app: Opener) -> None:
+    async with open_app(start=Start(layer=0, head=2)) as screen:
+        main = screen.main
+        await screen.press("V", "V", "M")
+        assert main.look.method == "gradient" and main.look.aim is not None
+        await measured(screen)
+        await screen.press("i", "ctrl+u", *"The cat", "enter")
+        await screen.until(lambda: len(main.look.queries) < 5)
+        await screen.settled()
+        assert main.look.map == "cell" and main.look.method == "weights"
+        assert "There is no position" not in screen.text
+        await screen.press("V", "V", "M")
+        await measured(screen)
+        main.open_model(ModelOptions(model="demo-bert"))
+        await screen.until(lambda: main.look.model is not None and main.look.model.name != "demo")
+        await screen.settled()
+        assert main.look.map == "cell" and main.look.target is None
+        assert main.look.method == "weights" and main.look.aim is None
 
 
 async def test_another_text_is_compared_with_the_pinned_one(open_app: Opener) -> None:

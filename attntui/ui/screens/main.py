@@ -21,7 +21,7 @@ from attntui.core.protocol import (
     PromptInput,
 )
 from attntui.core.tokens import sanitise
-from attntui.ui.beside import follow
+from attntui.ui.beside import follow, same_outputs
 from attntui.ui.choices import PAGES
 from attntui.ui.examples import favourite_head, first_query
 from attntui.ui.history import History
@@ -214,6 +214,8 @@ class MainScreen(
         is_new = before.run is None or before.queries != look.queries
         if is_new:
             look = self._opened(before, look)
+        if before.run is not None and not same_outputs(before.run, message.run):
+            look = look.without_logits()
         landed = self.landed(before, look)
         self.change(landed or look)
         self.new_run(message.run)

@@ -52,13 +52,16 @@ class HeadTable:
         return most or 1.0 if self.unit or self.has_sign else max(1.0, most)
 
     def of(self, stack: StackInfo) -> np.ndarray:
-        """(layers, heads) float32 of a stack, NaN where the table has nothing."""
+        """(layers, heads) float32 of a stack, NaN where the table has nothing; of one with fewer
+        heads, as a pinned run's model may have, everywhere."""
         import numpy as np
 
         most = max(layer.heads for layer in stack.layers)
         found = np.full((len(stack.layers), most), np.nan, np.float32)
-        for head, value in self.values:
-            if head.stack == stack.name:
+        mine = [(head, value) for head, value in self.values if head.stack == stack.name]
+        sizes = dict(enumerate(layer.heads for layer in stack.layers))
+        if all(head.head < sizes.get(head.layer, 0) for head, _ in mine):
+            for head, value in mine:
                 found[head.layer, head.head] = value
         return found
 

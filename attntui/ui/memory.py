@@ -16,7 +16,7 @@ import msgspec
 from platformdirs import user_state_path
 
 from attntui.core.head_tables import HeadTable
-from attntui.core.protocol import ModelOptions, PromptInput
+from attntui.core.protocol import Edits, ModelOptions, PromptInput
 from attntui.ui.state import Look
 
 PROMPTS, MODELS, PLACES = "prompts.jsonl", "models.json", "session-*.json"
@@ -91,12 +91,14 @@ class Memory:
             facing=None,
             beside=False,
             shown="after",
+            before_edits=Edits(),
             target=None,
             swaps=False,
             is_retyped=False,
             method="weights",
             lens_shown="lens",
             aim=None,
+            aim_text="",
             map="cell" if isinstance(place.look.map, HeadTable) else place.look.map,
             tables=(),
         )

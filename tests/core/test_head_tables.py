@@ -26,6 +26,9 @@ def test_it_knows_the_columns_that_are_written() -> None:
     assert (of_self.name, of_self.file, of_self.largest) == ("mean self", "corpus.csv", 1)
     assert (distance.unit, distance.largest, distance.has_sign) == ("tokens", 12.5, False)
     distance.check([STACK])
+    for fewer in ((LayerInfo(2),), (LayerInfo(1), LayerInfo(1))):
+        other = StackInfo("self", "text", "text", True, fewer)
+        assert np.isnan(distance.of(other)).all(), "a pinned run of a smaller model"
 
 
 def test_relations_in_both_directions() -> None:

@@ -113,6 +113,34 @@ async def test_with_a_head_off_and_an_edge_cut(open_app: Opener) -> None:
         assert "whole again" not in screen.text
 
 
+async def test_only_the_present_run_goes_on(open_app: Opener) -> None:
+    async with open_app(prompt=TEXT, start=Start(layer=0, head=2)) as screen:
+        main, listed = screen.main, screen.main.query_one("#predictions", RankedList)
+        await screen.press("x")
+        await screen.press("c", "backspace", "D")
+        assert main.look.shown == "before" and main.look.before_edits and not main.look.edits
+        main.set_focus(listed)
+        await screen.press("down", "enter")
+        assert ids_of(screen) == eager(0)[0], "not the pinned run, which has a head off"
+        assert "D goes to the present run" in screen.text
+
+
+async def test_what_was_added_is_forgotten_with_its_text(
+    open_app: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_app(prompt=TEXT, start=Start(layer=0, head=2)) as screen:
+        main = screen.main
+        await screen.press("ctrl+x")
+        assert main.look.edits.cuts
+        with monkeypatch.context() as given_up:  # Esc, before the longer text has run
+            given_up.setattr(main, "work", lambda past: None)
+            await screen.press("full_stop")
+        await screen.press("up", "up")
+        await screen.press("i", "ctrl+u", *"Once upon that day then", "enter")
+        assert not main.look.edits.cuts and "whole again" in screen.text
+        assert main.look.query < len(main.look.queries) - 1
+
+
 async def test_what_came_stays_when_it_is_stopped(
     open_app: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:

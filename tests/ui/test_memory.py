@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from attntui.cli import screen as screen_command
 from attntui.cli.options import ModelChoice, PromptChoice, StartChoice
-from attntui.core.protocol import ModelOptions, PromptInput
+from attntui.core.protocol import Edits, Head, ModelOptions, PromptInput
 from attntui.ui.choices import PAGES, PageName
 from attntui.ui.memory import MODELS, PLACES, PROMPTS, Memory, Past, Place
 from attntui.ui.start import Start
@@ -39,6 +39,14 @@ def test_what_is_written_reads_back(tmp_path: Path) -> None:
     for name in ("x", "y", "x"):
         memory.add_model(ModelOptions(model=name))
     assert [options.model for options in memory.models()] == ["x", "y"]
+
+
+def test_what_a_pinned_run_had_changed_goes_with_the_pin(tmp_path: Path) -> None:
+    memory, edits = Memory(tmp_path / "state"), Edits(ablated=(Head("self", 0, 2),))
+    look = Look(edits=edits, before_edits=edits, aim_text="“cat” at 3")
+    memory.save_place(Place(ModelOptions(model="demo"), None, look))
+    place = memory.place()
+    assert place is not None and place.look == Look(edits=edits)
 
 
 def test_files_are_private_and_whole(tmp_path: Path) -> None:

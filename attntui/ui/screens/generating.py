@@ -22,6 +22,7 @@ from attntui.ui.widgets.prompt_box import PromptBox
 from attntui.ui.writing import Writing
 
 BUSY = "The engine is at work; Esc cancels that."
+NOT_PRESENT = "The text that goes on is the present one: D goes to the present run."
 LISTED = "Nothing is listed to go on with: the model predicts nothing here."
 
 
@@ -79,6 +80,9 @@ class Generating(Lensing):
         if found is None or message.number >= len(found.entries):
             self.say(LISTED)
             return
+        if not self.is_present:
+            self.say(NOT_PRESENT)
+            return
         token = found.entries[message.number].id
         self._write_on(1, found.run, found.position, (token,))
 
@@ -127,17 +131,24 @@ class Generating(Lensing):
         """Run a prompt, or what is left to do, in place of whatever runs now."""
         raise NotImplementedError
 
+    @property
+    def _grown(self) -> Generated | None:
+        """What was added to the text that has run; None where that is another one."""
+        written = self._written
+        return written if written is not None and written.prompt == self.session.prompt else None
+
     def opened_after(self, look: Look) -> Look | None:
         """The look at a text that the model went on with: at its last token; None: at another."""
-        if self._written is None:
+        if self._grown is None:
             return None
         return replace(look, query=max(len(look.queries) - 1, 0))
 
     def whole_cuts(self, cuts: tuple[Cut, ...]) -> tuple[Cut, ...]:
         """Those whose cells are as they were, in a text that only grew."""
-        if self._written is None:
+        grown = self._grown
+        if grown is None:
             return super().whole_cuts(cuts)
-        first = self._written.first
+        first = grown.first
         return tuple(cut for cut in cuts if cut.stack == "encoder" or cut.query < first)
 
     def new_run(self, run: RunInfo) -> None:

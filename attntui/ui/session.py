@@ -175,32 +175,29 @@ class Session:
             self.post(Waiting(f"loading {sanitise(self.options.model)}"))
         reply, _ = await self.engine.ask(request, self._progress)
         assert isinstance(reply, Loaded)
-        self.model = reply.model
+        self.model, self.base = reply.model, None
+        self.held = frozenset(self._keep)
         if self.prompt is None and self.file is None:
             self.prompt = example_prompt(self.options.model, reply.model)
         self.post(ModelReady(reply.model))
 
-    async def switch(self, name: str) -> None:
-        """As `compare`, of a model by its name, loaded as the present one was."""
-        await self.compare(replace(self.options, model=name, revision=None, adapter=None))
+    async def open(self, options: ModelOptions, prompt: PromptInput | None = None) -> None:
+        """Load another model and run a prompt; where that fails, what was there before stays.
 
-    async def compare(self, options: ModelOptions) -> None:
-        """As `open`, with the text read anew: another vocabulary has other tokens."""
-        if self.prompt is not None and (self.prompt.ids or self.prompt.decoder_ids):
-            self.prompt = replace(self.prompt, ids=None, decoder_ids=None)
-        await self.open(options)
-
-    async def open(self, options: ModelOptions) -> None:
-        """Load another model and run the present prompt; the old one stays where that fails.
-
-        A pinned run is kept, and its model with it.
+        Without `prompt` the present text is read anew: another vocabulary has other tokens. A
+        pinned run is kept, and its model with it.
         """
-        before, held, file = self.options, self.model, self.file
-        self.options = options
-        self.model = self.file = None
-        await self.run()
-        if self.model is None and self.engine.alive:
-            self.options, self.model, self.file = before, held, file
+        before, held = (self.options, self.prompt, self.file), self.model
+        self.options, self.model, self.file = options, None, None
+        self.prompt = prompt or _read_anew(self.prompt)
+        is_given_up = True
+        try:
+            await self.run()
+            is_given_up = False
+        finally:
+            if self.model is None and self.options is options:
+                self.options, self.prompt, self.file = before
+                self.model = None if is_given_up or not self.engine.alive else held
 
     async def _trace(self) -> None:
         prompt = self.prompt if self.file is None else NO_PROMPT
@@ -308,6 +305,13 @@ class Session:
         self._closed = True
         self.engine.on_exit = None
         await asyncio.shield(self.engine.stop())
+
+
+def _read_anew(prompt: PromptInput | None) -> PromptInput | None:
+    """A prompt whose tokens follow from its text."""
+    if prompt is None or (prompt.ids is None and prompt.decoder_ids is None):
+        return prompt
+    return replace(prompt, ids=None, decoder_ids=None)
 
 
 class EngineEnded(Message):

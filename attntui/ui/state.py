@@ -320,7 +320,7 @@ class Look:
             return self
         return replace(self, facing=replace(facing, **self._way_of(facing)))
 
-    def _way_of(self, other: "Look") -> dict[str, object]:
+    def _way_of(self, other: "Look") -> dict[str, Any]:
         """How this is looked at, as far as the other can be: no logit of another vocabulary."""
         runs = self.run, other.run
         is_same = runs[0] is None or runs[1] is None or same_outputs(runs[0], runs[1])

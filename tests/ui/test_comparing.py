@@ -1,5 +1,6 @@
 """Two runs on the screen, of one model or of two: against eager attention of both."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -9,8 +10,9 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer
 
-from attntui.core.protocol import ModelOptions
+from attntui.core.protocol import Load, ModelOptions, PromptInput, Request
 from attntui.demo import MODELS
+from attntui.ui.history import Node, State
 from attntui.ui.screens.changed_heads import ChangedHeads
 from attntui.ui.screens.main import MainScreen
 from attntui.ui.start import Start
@@ -221,6 +223,63 @@ async def test_a_logit_is_explained_in_the_model_that_has_it(open_app: Opener) -
         assert main.look.shown == "before" and main.look.method == "weights"
         await screen.press("D", "V", "V", "V", "V")
         assert main.look.method == "norm" == main.look.facing.method, "in step again"
+
+
+async def test_where_another_model_fails_nothing_of_the_first_is_taken_for_its_own(
+    open_app: Opener,
+) -> None:
+    async with open_app(prompt="the cat " * 300) as screen:  # demo-bert reads 512 tokens
+        main, run = screen.main, screen.main.look.run
+        await screen.press("K", *"demo-bert", "enter")
+        await screen.until(lambda: "reads at most 512" in screen.text)
+        assert main.session.options.model == "demo-bert" and main.look.run is run
+        for key in ("full_stop", "x"):
+            await screen.press(key)
+            assert "has not run in the model that is loaded" in screen.text
+        assert main.look.run is run and main.session.prompt.ids is None
+
+
+async def test_a_model_that_does_not_open_changes_nothing(
+    open_app: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_app(prompt="Once upon a time") as screen:
+        main = screen.main
+        await screen.press("full_stop")
+        written, run = main.session.prompt, main.look.run
+        assert written is not None and written.ids
+        await screen.press("K", *"no/such-model", "enter")
+        assert main.session.prompt is written and main.session.options.model == "demo"
+        main.go_to(
+            Node(State(ModelOptions(model="no/such-model"), PromptInput(text="a")), "", None)
+        )
+        await screen.settled()
+        assert main.session.prompt is written and main.look.run is run
+        await screen.press("comma")
+        await screen.until(lambda: main.look.run is not run)
+        await screen.settled()
+        assert main.session.prompt == PromptInput(text="Once upon a time"), "one step, from here"
+
+        ask, begun = main.session.engine.ask, asyncio.Event()
+
+        async def slow(request: Request, *others: Any) -> Any:
+            if isinstance(request, Load) and request.options.model == "demo-bert":
+                begun.set()
+                await asyncio.sleep(60)
+            return await ask(request, *others)
+
+        with monkeypatch.context() as waiting:
+            waiting.setattr(main.session.engine, "ask", slow)
+            await screen.pilot.press("K", *"demo-bert", "enter")
+            await begun.wait()
+            await screen.pilot.press("x")
+            assert main.session.busy and not main.look.edits, "a key of the run in sight waits"
+            await screen.pilot.press("escape")
+            await screen.until(lambda: not main.session.busy)
+            assert main.session.options.model == "demo"
+        await screen.press("U")
+        await screen.until(lambda: main.session.model is not None)
+        await screen.settled()
+        assert main.session.model.name == "demo"
 
 
 async def test_a_changed_text_leaves_both_grids(open_app: Opener) -> None:

@@ -96,7 +96,7 @@ class Comparing(Lensing):
         """Pin the run in sight, load another model and run the text in it."""
         self.keep_run()
         self.change(replace(self.look, beside=self._has_room))
-        self.engage(self.session.compare(other))
+        self.engage(self.session.open(other))
 
     @of_a_run
     def action_changed(self) -> None:

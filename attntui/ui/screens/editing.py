@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 FROM_FILE = "This attention is from a file: there is no model to change."
 ABLATE_WITH: tuple[AblateWith, ...] = get_args(AblateWith)
 WRITING = "The model is adding tokens: Esc stops it, and what came stays."
+BUSY = "The engine is at work; Esc cancels that."
+NO_RUN = "The prompt has not run in the model that is loaded: i, then Enter, runs it."
 NOTHING = "Nothing is changed: x switches a head off, Ctrl+X cuts the edge at the cursor."
 STILL = "Nothing is other than what is pinned: change text, heads, m, w, or K the model."
 
@@ -210,6 +212,9 @@ class Editing(Looking):
         if self.session.file is not None or self.is_writing:
             self._pending = None
             self.say(FROM_FILE if self.session.file is not None else WRITING)
+            return
+        if self.session.model is None or self.session.base is None:
+            self.say(BUSY if self.session.busy else NO_RUN)
             return
         self._origin = None  # of two changes, the newer one is compared
         self._run_with(edits)

@@ -13,7 +13,7 @@ from attntui.render.labels import quote
 from attntui.ui.generation import Order, order_of
 from attntui.ui.memory import Past, past_of
 from attntui.ui.messages import CandidatePicked, NotWritten, Written
-from attntui.ui.screens.editing import FROM_FILE
+from attntui.ui.screens.editing import BUSY, FROM_FILE, NO_RUN
 from attntui.ui.screens.lensing import Lensing
 from attntui.ui.screens.looking import of_a_run
 from attntui.ui.state import Look
@@ -21,7 +21,6 @@ from attntui.ui.widgets.ask_line import AskLine
 from attntui.ui.widgets.prompt_box import PromptBox
 from attntui.ui.writing import Writing
 
-BUSY = "The engine is at work; Esc cancels that."
 NOT_PRESENT = "The text that goes on is the present one: D goes to the present run."
 LISTED = "Nothing is listed to go on with: the model predicts nothing here."
 
@@ -100,7 +99,7 @@ class Generating(Lensing):
         if session.file is not None:
             self.say(FROM_FILE)
         elif session.busy or base is None or base not in session.held:
-            self.say(BUSY)
+            self.say(BUSY if session.busy else NO_RUN)
         else:
             self._writing = Writing(
                 session, base, count, self._order.sampling, look.edits, last, tokens

@@ -5,6 +5,7 @@ from dataclasses import replace
 from importlib import import_module
 from typing import ClassVar
 
+from msgspec import structs
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -365,11 +366,12 @@ class MainScreen(
 
     def _model_picked(self, name: str | None) -> None:
         if name is not None:
-            self.engage(self.session.switch(name))
+            before = self.session.options
+            self.open_model(structs.replace(before, model=name, revision=None, adapter=None))
 
-    def open_model(self, options: ModelOptions) -> None:
-        """Load another model and run the prompt, of the tokens that it may name."""
-        self.engage(self.session.open(options))
+    def open_model(self, options: ModelOptions, prompt: PromptInput | None = None) -> None:
+        """See `Retyping`."""
+        self.engage(self.session.open(options, prompt))
 
     def action_help(self) -> None:
         from attntui.ui.screens.windows import help_window

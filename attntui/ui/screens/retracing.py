@@ -1,6 +1,9 @@
 """The keys that go back and forth among the runs of the session."""
 
+from textual import on
+
 from attntui.ui.history import NO_EDITS, History, Node, State
+from attntui.ui.messages import Idle
 from attntui.ui.screens.editing import FROM_FILE, WRITING
 from attntui.ui.screens.looking import of_a_run
 from attntui.ui.screens.retyping import Landing, Retyping
@@ -69,6 +72,12 @@ class Retracing(Retyping):
         self._kept = state.prompt, state.edits
         landing = Landing(state.prompt, says=f"Back to: {node.change}.")
         self.run_prompt(landing, None if is_loaded else state.model)
+
+    @on(Idle)
+    def _arrived_or_not(self) -> None:
+        """What failed or was cancelled is not gone to any more."""
+        if not self.session.busy:
+            self._goal = None
 
     def ran(self) -> None:
         """Keep the run that is in sight."""

@@ -161,11 +161,11 @@ class Retyping(Editing):
         box = self.query_one(PromptBox)
         box.lay_aside()
         box.show_past(past_of(landing.prompt))
-        self.session.prompt = landing.prompt
         if model is None:
+            self.session.prompt = landing.prompt
             self.work(None)
         else:
-            self.open_model(model)
+            self.open_model(model, landing.prompt)
 
     def landed(self, before: Look, look: Look) -> Look | None:
         """The look at a prompt that has run, the cursor where it belongs; None: anywhere."""
@@ -184,8 +184,8 @@ class Retyping(Editing):
         shift = len(look.keys) - len(before.keys) if before.key > before.query else 0
         return replace(look, query=query, key=max(0, before.key + shift)).settle()
 
-    def open_model(self, options: ModelOptions) -> None:
-        """Load another model and run the prompt."""
+    def open_model(self, options: ModelOptions, prompt: PromptInput | None = None) -> None:
+        """Load another model and run a prompt; None: the present text."""
         raise NotImplementedError
 
     def work(self, past: Past | None) -> None:

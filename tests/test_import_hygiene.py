@@ -99,3 +99,11 @@ def test_pages_and_windows_wait_until_they_are_opened() -> None:
     later = ["windows", "menu", "model_picker", "rollout_window"]
     assert not first & {f"attntui.ui.screens.{name}" for name in later}
     assert set(modules_of("ui/widgets", "ui/screens")) & first
+
+
+def test_the_screen_does_not_wait_for_other_commands() -> None:
+    loaded = loaded_by(
+        "import gc; from attntui.cli.run import run; run(['-m', 'demo', '-p', 'show it'])"
+        "; assert gc.isenabled()"
+    )
+    assert "attntui.cli.opening" in loaded and "attntui.cli.app" not in loaded

@@ -4,103 +4,17 @@ import os
 import sys
 from typing import Annotated, Literal
 
-import typer
 from typer import Argument, Option
 
-import attntui
+from attntui.cli.comparisons import COMPARISONS
 from attntui.cli.experiments import EXPERIMENTS
 from attntui.cli.generation import GenerationChoice
 from attntui.cli.lens import LensChoice
 from attntui.cli.looking import EditChoice, PictureChoice, ReadingChoice, ViewChoice
-from attntui.cli.options import (
-    ModelChoice,
-    OtherChoice,
-    PromptChoice,
-    StackChoice,
-    StartChoice,
-    spread,
-)
-from attntui.core.errors import UserError
+from attntui.cli.opening import with_screen
+from attntui.cli.options import ModelChoice, PromptChoice, StackChoice, StartChoice, spread
 
-# Plain help and plain errors: Rich's markup must never read a model's name or a prompt.
-app = typer.Typer(
-    name="attntui",
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-)
-
-
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        print(f"attntui {attntui.__version__}")
-        raise typer.Exit
-
-
-@app.callback(invoke_without_command=True)
-@spread
-def screen(
-    context: typer.Context,
-    model: ModelChoice,
-    other: OtherChoice,
-    prompt: PromptChoice,
-    stack: StackChoice,
-    start: StartChoice,
-    resume: Annotated[
-        bool,
-        Option("--resume", help="Open where the last session left: model, prompt, head and view."),
-    ] = False,
-    version: Annotated[
-        bool,
-        Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
-    ] = False,
-) -> int:
-    """Explore the attention of Hugging Face transformers in the terminal.
-
-    Without a command, attntui opens its screen. Layers and heads count from 0.
-    """
-    if context.invoked_subcommand is not None:
-        _refuse_options_before(context)
-        return 0
-    from attntui.cli.screen import open_screen, resume_screen
-
-    if resume:
-        _refuse_beside(
-            context, "--resume", ("model", "prompt", "prompt_file", "layer", "head", "compared")
-        )
-        return resume_screen(start, stack.stack)
-    return open_screen(model, prompt, start, stack.stack, other)
-
-
-def _given(context: typer.Context) -> list[str]:
-    """The options that stand on the command line."""
-    return [
-        name
-        for name in context.params
-        if (source := context.get_parameter_source(name)) and source.name == "COMMANDLINE"
-    ]
-
-
-def _written(context: typer.Context, name: str) -> str:
-    """An option as it is written."""
-    options = {each.name: max(each.opts, key=len) for each in context.command.params}
-    return options[name]
-
-
-def _refuse_beside(context: typer.Context, option: str, others: tuple[str, ...]) -> None:
-    given = [name for name in _given(context) if name in others]
-    if given:
-        other = _written(context, given[0])
-        raise UserError(f"{option} opens the last session as it was: leave out {other}.")
-
-
-def _refuse_options_before(context: typer.Context) -> None:
-    given = _given(context)
-    if given:
-        option = _written(context, given[0])
-        command = context.invoked_subcommand
-        raise UserError(f"Put {option} after the command: attntui {command} {option} ...")
+app = with_screen()
 
 
 @app.command()
@@ -302,110 +216,8 @@ def view(
     return view_file(file, start, stack.stack)
 
 
-for experiment in EXPERIMENTS:
-    app.command()(experiment)
-
-
-@app.command()
-@spread
-def compare(
-    model: ModelChoice,
-    other: OtherChoice,
-    prompt: PromptChoice,
-    stack: StackChoice,
-    edits: EditChoice,
-    query: Annotated[
-        int | None,
-        Option(
-            min=0,
-            metavar="N",
-            help="The token whose predictions are compared: the masked place or the last one"
-            " without it.",
-            show_default=False,
-        ),
-    ] = None,
-    top: Annotated[int, Option(min=0, help="How many heads the table lists.")] = 10,
-    output: Annotated[
-        str | None,
-        Option(
-            "--csv",
-            "--output",
-            "-o",
-            metavar="FILE",
-            help="A .csv of every head.",
-            show_default=False,
-        ),
-    ] = None,
-    force: Annotated[bool, Option("--force", "-f", help="Replace an existing file.")] = False,
-) -> int:
-    """Find which heads moved: the same text in two models, or without and with a change.
-
-    With --compare MODEL, from --model to that one; with --adapter alone, from the model to it with
-    the adapter; with --ablate or --cut, from the model as it is to it with that change.
-
-    A head's change is the mean over queries of the Jensen-Shannon divergence of its rows, in bits,
-    0 to 1 (Lin 1991). Where texts or tokenizers differ, tokens are laid beside each other by edit
-    distance, and heads are compared by name where both models have them. Then what both predict,
-    with the Kullback-Leibler divergence where their vocabularies are the same.
-
-    .csv has the columns layer, head, divergence, n, the number of queries compared.
-    """
-    from attntui.cli.compare import Order
-    from attntui.cli.compare import compare as compare_runs
-
-    options = model.options()
-    second = other.options(options)
-    text = prompt.required(model.model)
-    order = Order(
-        model=options,
-        other=second,
-        edits=edits.edits,
-        prompt=text,
-        stack=stack.stack,
-        query=query,
-        top=top,
-        output=output,
-        force=force,
-    )
-    return compare_runs(order)
-
-
-@app.command()
-@spread
-def order(
-    model: ModelChoice,
-    prompt: PromptChoice,
-    stack: StackChoice,
-    edits: EditChoice,
-    output: Annotated[
-        str | None,
-        Option(
-            "--csv",
-            "--output",
-            "-o",
-            metavar="FILE",
-            help="A .csv of every head.",
-            show_default=False,
-        ),
-    ] = None,
-    top: Annotated[int, Option(min=0, help="How many heads of each kind are listed.")] = 10,
-    force: Annotated[bool, Option("--force", "-f", help="Replace an existing file.")] = False,
-) -> int:
-    """Find which heads follow words, and which their places: swap neighbouring words.
-
-    Every two words beside each other are swapped, one pair at a time, and each head's rows before
-    and after are compared: with each word beside itself (by words), and with each place beside
-    itself (by position), as Jensen-Shannon divergence in bits, 0 to 1. A head that looks at the
-    token before has 1 by words and 0 by position: it follows order. The rows of the two words count
-    as 1, others by the weight that they give those. A pair that becomes other tokens is left out.
-
-    .csv has the columns layer, head, by_words, by_position, n; n counts the pairs.
-    """
-    from attntui.cli.order import Order
-    from attntui.cli.order import order as swap_words
-
-    wanted = prompt.required(model.model)
-    return swap_words(Order(model.options(), wanted, stack.stack, edits.edits, output, force, top))
+for command in (*EXPERIMENTS, *COMPARISONS):
+    app.command()(command)
 
 
 @app.command()

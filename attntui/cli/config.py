@@ -21,6 +21,8 @@ RUNNING = (
     "show",
 )
 """Commands that run a model."""
+COMMANDS = (*RUNNING, "doctor", "engine", "keys", "models", "view")
+"""All of them, known before they are imported."""
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -6,7 +6,7 @@ import pytest
 import typer
 
 from attntui.cli.app import app
-from attntui.cli.config import RUNNING, Config, defaults, read_config
+from attntui.cli.config import COMMANDS, RUNNING, Config, defaults, read_config
 from attntui.core.errors import UserError
 from attntui.ui.key_names import key_names, shown
 from attntui.ui.keys import KEYS, remapped
@@ -25,6 +25,10 @@ def test_no_file_changes_nothing(config_file: Path) -> None:
     assert read_config() == Config()
     assert defaults(Config()) == {command: {} for command in RUNNING}
     assert {"ablate", "compare", "distance", "export", "logit-lens", "order", "show"} < set(RUNNING)
+
+
+def test_all_commands_are_known() -> None:
+    assert set(COMMANDS) == set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
 
 
 def test_every_setting_is_a_default(config_file: Path) -> None:

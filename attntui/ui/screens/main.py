@@ -1,6 +1,7 @@
 """The main screen: a key changes the look; what the new look needs is asked for and painted."""
 
 import asyncio
+import gc
 from dataclasses import replace
 from importlib import import_module
 from typing import ClassVar
@@ -131,7 +132,12 @@ class MainScreen(
         """After the first paint: start the engine, and meanwhile import numpy beside the loop.
 
         The first answer needs numpy; importing it in the loop would stop the screen for 100 ms.
+        Whoever started the screen may have put off collecting garbage; what there is now is kept,
+        and never looked through.
         """
+        if not gc.isenabled():
+            gc.freeze()
+            gc.enable()
         self.run_worker(asyncio.to_thread(import_module, "numpy"), exit_on_error=False)
         self.work(None)
 

@@ -10,7 +10,7 @@ from attntui.core.errors import UserError
 
 
 def find() -> Iterator[Finding]:
-    from attntui.ui.keys import remapped
+    from attntui.ui.own_keys import remapped
 
     path = config_path()
     try:

@@ -2,7 +2,7 @@
 
 from attntui.cli.config import read_config
 from attntui.cli.table import aligned
-from attntui.ui.keys import remapped
+from attntui.ui.own_keys import remapped
 
 
 def list_keys() -> int:

@@ -98,7 +98,7 @@ def _own_keys() -> dict[str, str]:
     Raises:
         UserError: one is for nothing there is, or is taken.
     """
-    from attntui.ui.keys import remapped
+    from attntui.ui.own_keys import remapped
 
     keys = read_config().keys
     remapped(keys)

@@ -20,7 +20,7 @@ from attntui.core.tokens import sanitise_lines
 from attntui.render.palette import Palette
 from attntui.render.terminal import terminal_mode
 from attntui.ui.commands import commands
-from attntui.ui.keys import remapped
+from attntui.ui.own_keys import remapped
 from attntui.ui.screens.main import MainScreen
 from attntui.ui.start import Start
 from attntui.ui.themes import DARK, LIGHT, PLAIN, THEMES, palette_of

@@ -9,7 +9,8 @@ from attntui.cli.app import app
 from attntui.cli.config import COMMANDS, RUNNING, Config, defaults, read_config
 from attntui.core.errors import UserError
 from attntui.ui.key_names import key_names, shown
-from attntui.ui.keys import KEYS, remapped
+from attntui.ui.keys import KEYS
+from attntui.ui.own_keys import remapped
 from tests.cli.conftest import Command
 
 

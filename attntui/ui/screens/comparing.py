@@ -10,6 +10,7 @@ from attntui.ui.beside import names
 from attntui.ui.screens.editing import FROM_FILE, NOTHING, STILL
 from attntui.ui.screens.lensing import Lensing
 from attntui.ui.screens.looking import of_a_run
+from attntui.ui.screens.opening import another
 from attntui.ui.wanted import shifts
 from attntui.ui.widgets.attention_grid import AttentionGrid
 
@@ -82,15 +83,7 @@ class Comparing(Lensing):
 
     def _other_picked(self, name: str | None) -> None:
         if name is not None:
-            before = self.session.options
-            other = ModelOptions(
-                model=name,
-                device=before.device,
-                dtype=before.dtype,
-                trust_remote_code=before.trust_remote_code,
-                offline=before.offline,
-            )
-            self.compare_with(other)
+            self.compare_with(another(self.session.options, name))
 
     def compare_with(self, other: ModelOptions) -> None:
         """Pin the run in sight, load another model and run the text in it."""

@@ -6,7 +6,6 @@ from dataclasses import replace
 from importlib import import_module
 from typing import ClassVar
 
-from msgspec import structs
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -15,7 +14,6 @@ from textual.worker import Worker, WorkerState
 
 from attntui.client.engine import Engine
 from attntui.core.protocol import (
-    STATISTICS,
     Lens,
     LessWeights,
     ModelInfo,
@@ -44,8 +42,10 @@ from attntui.ui.painter import Painter
 from attntui.ui.screens.comparing import Comparing
 from attntui.ui.screens.copying import Copying
 from attntui.ui.screens.expecting import Expecting
+from attntui.ui.screens.explaining import Explaining
 from attntui.ui.screens.exporting import Exporting
 from attntui.ui.screens.generating import Generating
+from attntui.ui.screens.opening import Opening
 from attntui.ui.screens.prompting import Prompting
 from attntui.ui.screens.retracing import Retracing
 from attntui.ui.screens.seeing import Seeing
@@ -76,6 +76,8 @@ class MainScreen(
     Retracing,
     Swapping,
     Sweeping,
+    Opening,
+    Explaining,
     Prompting,
     Copying,
     Exporting,
@@ -346,49 +348,6 @@ class MainScreen(
 
     # Keys.
 
-    def action_meaning(self) -> None:
-        from attntui.ui.meanings import meanings
-        from attntui.ui.screens.windows import meaning_window
-
-        self.app.push_screen(meaning_window(meanings(self.look)))
-
-    async def action_describe(self) -> None:
-        from attntui.ui.screens.windows import pattern_window
-
-        pane = self.query_one(PatternPane)
-        if pane.values() is None and self.look.run is not None:
-            self.post_message(Waiting("measuring the heads"))
-            await self.painter.measure(self.look)
-            self.post_message(Idle())
-        rows = dict(zip(STATISTICS, self.query_one(HeadMap).eligible, strict=False))
-        self.app.push_screen(pattern_window(self.look, pane.pattern(), pane.values(), rows))
-
-    def action_pick_model(self) -> None:
-        from attntui.ui.screens.model_picker import ModelPicker
-
-        recent = [options.model for options in self.memory.models()]
-        picker = ModelPicker(self.session.options.model, recent)
-        self.app.push_screen(picker, self._model_picked)
-
-    def _model_picked(self, name: str | None) -> None:
-        if name is not None:
-            before = self.session.options
-            self.open_model(structs.replace(before, model=name, revision=None, adapter=None))
-
-    def open_model(self, options: ModelOptions, prompt: PromptInput | None = None) -> None:
-        """See `Retyping`."""
-        self.engage(self.session.open(options, prompt))
-
-    def action_help(self) -> None:
-        from attntui.ui.screens.windows import help_window
-
-        self.app.push_screen(help_window(self.app.keys))  # type: ignore[attr-defined]
-
-    def action_log(self) -> None:
-        from attntui.ui.screens.windows import log_window
-
-        self.app.push_screen(log_window(self.session.engine.log))
-
     def action_next_theme(self) -> None:
         if not self.app.next_theme():  # type: ignore[attr-defined]
             self.say("In 16 colours and without colour, the terminal's own theme is used.")
@@ -406,15 +365,3 @@ class MainScreen(
                 self.say("Nothing is running. q quits.")
         else:
             self.focus_page()
-
-    def action_retry(self) -> None:
-        self.work(None)
-
-    async def action_free(self) -> None:
-        if self.session.busy:
-            self.say("The engine is at work; Esc cancels that first.")
-        elif self.session.model is None:
-            self.work(None)
-        else:
-            await self.session.free()
-            self.say("The model is freed; U loads it again.")

@@ -1,0 +1,43 @@
+"""The keys that open windows of text: what a number means, a head's pattern, the keys, the log."""
+
+from attntui.core.protocol import STATISTICS
+from attntui.ui.messages import Idle, Waiting
+from attntui.ui.painter import Painter
+from attntui.ui.screens.looking import Looking
+from attntui.ui.session import Session
+from attntui.ui.widgets.head_map import HeadMap
+from attntui.ui.widgets.pattern_pane import PatternPane
+
+
+class Explaining(Looking):
+    """A screen that says what it shows."""
+
+    session: Session
+    painter: Painter
+
+    def action_meaning(self) -> None:
+        from attntui.ui.meanings import meanings
+        from attntui.ui.screens.windows import meaning_window
+
+        self.app.push_screen(meaning_window(meanings(self.look)))
+
+    async def action_describe(self) -> None:
+        from attntui.ui.screens.windows import pattern_window
+
+        pane = self.query_one(PatternPane)
+        if pane.values() is None and self.look.run is not None:
+            self.post_message(Waiting("measuring the heads"))
+            await self.painter.measure(self.look)
+            self.post_message(Idle())
+        rows = dict(zip(STATISTICS, self.query_one(HeadMap).eligible, strict=False))
+        self.app.push_screen(pattern_window(self.look, pane.pattern(), pane.values(), rows))
+
+    def action_help(self) -> None:
+        from attntui.ui.screens.windows import help_window
+
+        self.app.push_screen(help_window(self.app.keys))  # type: ignore[attr-defined]
+
+    def action_log(self) -> None:
+        from attntui.ui.screens.windows import log_window
+
+        self.app.push_screen(log_window(self.session.engine.log))

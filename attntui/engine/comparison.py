@@ -11,11 +11,22 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
+from msgspec.structs import replace as replace_struct
 from torch import Tensor
 
 from attntui.core.errors import UserError
 from attntui.core.matching import UNMATCHED, counterparts
-from attntui.core.protocol import Gradient, Head, Norm, Reading, Relevance, SideInfo, Stack, View
+from attntui.core.protocol import (
+    Gradient,
+    Head,
+    LessWeights,
+    Norm,
+    Reading,
+    Relevance,
+    SideInfo,
+    Stack,
+    View,
+)
 from attntui.engine.model import LoadedModel, title
 from attntui.engine.outputs import same_outputs
 
@@ -37,6 +48,8 @@ class Comparison:
     """This run's own."""
     models: tuple[LoadedModel | None, LoadedModel | None]
     """This run's model and the other's; None: the run was read from a file."""
+    outputs: tuple[SideInfo, SideInfo]
+    """The tokens that outputs stand at, this run's and the other's."""
     view: View | None = None
     """What is read of the other run; None: the same as of this one."""
 
@@ -67,6 +80,29 @@ class Comparison:
         if heads is not None:
             weights[heads:] = torch.nan
         return replace(rows, weights=weights)
+
+    def theirs(self, view: View) -> View:
+        """What is read of the other run: a logit that is explained is that of the token beside it.
+
+        Raises:
+            UserError: there is no token beside it.
+        """
+        if self.view is not None:
+            return self.view
+        if isinstance(view, LessWeights):
+            of = self.theirs(view.of)
+            return LessWeights(of) if isinstance(of, Gradient | Relevance) else view
+        sides = self.outputs
+        if not isinstance(view, Gradient | Relevance) or sides[0].tokens == sides[1].tokens:
+            return view
+        if not 0 <= view.target.position < len(sides[0].tokens):
+            return view  # which is refused when it is read
+        place = int(_counterparts(*sides, words=False)[view.target.position])
+        if place == UNMATCHED:
+            raise UserError(
+                "the token whose logit this lens explains has no counterpart in the other run."
+            )
+        return replace_struct(view, target=replace_struct(view.target, position=place))
 
     def heads(self, layer: int) -> int:
         """How many heads of a layer are in both runs."""
@@ -127,6 +163,7 @@ def compared(reader: Reader, run: Run, other: Run, stack: Stack, reading: Readin
         keys,
         tower=reader.tower,
         models=(models[0], models[1]),
+        outputs=(run.encoded.sides[-1], other.encoded.sides[-1]),
         view=reading.against_view,
     )
     return replace(reader, comparison=comparison)

@@ -101,7 +101,7 @@ class Reader:
         if self.scale and isinstance(view, Signed):
             raise UserError("these numbers have signs, so rows cannot be scaled to 1: hide only.")
 
-        theirs = (self.comparison.view if self.comparison is not None else None) or view
+        theirs = view if self.comparison is None else self.comparison.theirs(view)
 
         def read(reader: Reader, start: int, stop: int) -> Rows:
             tokens = reader.queries.tokens(start, stop)

@@ -18,11 +18,14 @@ from attntui.core.protocol import (
     GetShifts,
     GetTop,
     GetWindow,
+    Gradient,
     Head,
+    LessWeights,
     Mean,
     Reading,
     SideInfo,
     Stack,
+    Target,
     Token,
     View,
 )
@@ -48,8 +51,8 @@ def edited(base: Run, name: str, stack: Stack) -> Run:
     )
 
 
-def asked(found: Run, other: Run, request: Any, work: Any) -> Any:
-    reply, arrays = answer(None, found, request, work, other)
+def asked(found: Run, other: Run, request: Any, work: Any, alone: bool = False) -> Any:
+    reply, arrays = answer(None, found, request, work, None if alone else other)
     return arrays[0] if arrays else reply
 
 
@@ -138,6 +141,26 @@ def test_other_texts_are_laid_token_beside_token(
             parts = [np.nansum(each * np.log2(each / middle)) / 2 for each in (p, q)]
         divergences.append(sum(parts))
     assert shift == pytest.approx(np.mean(divergences), abs=1e-5)
+
+
+def test_a_logit_is_explained_beside_the_same_token(work: Any) -> None:
+    loaded = families.build("gpt2")
+    found, base = texts_of(loaded, [5, 6, 7, 8, 9, 10]), texts_of(loaded, [5, 6, 8, 9, 10])
+
+    def lens(position: int, less: bool) -> View:
+        gradient = Gradient("self", 0, 1, Target(position, 11))
+        return LessWeights(gradient) if less else gradient
+
+    for less in (False, True):
+        ours = asked(found, found, GetWindow(1, lens(5, less), (5, 6), (0, 6)), work, alone=True)
+        theirs = asked(base, base, GetWindow(1, lens(4, less), (4, 5), (0, 5)), work, alone=True)
+        request = GetWindow(1, lens(5, less), (5, 6), (0, 6), reading=Reading(against=9))
+        expected = np.insert(ours[0, [0, 1, 3, 4, 5]] - theirs[0], 2, np.nan)
+        assert np.abs(theirs).max() > 1e-6
+        assert_allclose(asked(found, base, request, work)[0], expected, atol=1e-7)
+    request = GetWindow(1, lens(2, False), (0, 6), (0, 6), reading=Reading(against=9))
+    with pytest.raises(UserError, match="has no counterpart in the other run"):
+        asked(found, base, request, work)
 
 
 def test_nothing_changed_is_nothing_everywhere(work: Any) -> None:

@@ -5,6 +5,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+import attntui.ui.writing as writing_module
 from attntui.core.errors import UserError
 from attntui.core.protocol import PromptInput, Sampling
 from attntui.demo import MODELS
@@ -154,6 +155,7 @@ async def test_what_came_stays_when_it_is_stopped(
                 main.action_leave()
 
         monkeypatch.setattr(Writing, "_some", until_three)
+        monkeypatch.setattr(writing_module, "PATIENCE", 60)  # one token, then two, on any machine
         await screen.pilot.press("colon", *"50", "enter")
         await screen.until(lambda: main.look.run is not None and main.look.run.generated)
         assert ids_of(screen) == eager(3)[0]

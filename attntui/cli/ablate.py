@@ -13,7 +13,7 @@ import numpy as np
 from attntui.cli.kept import Kept
 from attntui.cli.losses import Losses
 from attntui.cli.progress import ProgressLine
-from attntui.cli.table import csv_text
+from attntui.cli.table import csv_text, layer_name
 from attntui.cli.task_file import read_task
 from attntui.client.engine import Engine
 from attntui.client.errors import EngineFault, EngineGone
@@ -156,7 +156,6 @@ def _csv(losses: Losses) -> str:
     for heads, row in zip(((), *losses.sets), losses.scores, strict=True):
         layer, head = "", "+".join(map(head_name, heads))
         if len(heads) == 1:
-            *stack, layer, head = head.split(".")
-            layer = ".".join([*stack, layer])
+            layer, head = layer_name(heads[0].stack, heads[0].layer), str(heads[0].head)
         rows.append([layer, head, *(f"{value:.9g}" for value in row), losses.count])
     return csv_text(["layer", "head", "accuracy", "logprob", "logit_difference", "n"], rows)

@@ -1,13 +1,12 @@
 """`attntui attribution`: a logit taken apart into what each head adds to it, and the rest."""
 
-import asyncio
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from attntui.cli.aim import targeted
+from attntui.cli.answer import give
 from attntui.cli.lens import Aim
 from attntui.cli.progress import ProgressLine
 from attntui.cli.table import csv_text, head_map
@@ -21,7 +20,6 @@ from attntui.core.protocol import (
     PromptInput,
     Targeted,
 )
-from attntui.export.write import check_target, whole_file
 from attntui.render.labels import quote
 from attntui.render.names import direct_parts
 
@@ -43,15 +41,21 @@ class Order:
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """Of a logit: `heads` (layers, heads), NaN where there is none; `rest` (layers + 2)."""
+    """Of a logit: `heads` (layers, heads), NaN where there is none; `rest` (layers + 2).
+
+    `top` heads are listed.
+    """
 
     target: Targeted
     heads: np.ndarray
     rest: np.ndarray
     logit: float
+    top: int
 
-    def rows(self) -> Iterator[tuple[object, object, str]]:
-        """The lines of the .csv."""
+    def csv(self) -> str:
+        return csv_text(COLUMNS, self._rows())
+
+    def _rows(self) -> Iterator[tuple[object, object, str]]:
         layers, heads = self.heads.shape
         for layer in range(layers):
             for head in range(heads):
@@ -63,7 +67,7 @@ class Parts:
         yield "", "bias", f"{self.rest[-1]:.9g}"
         yield "", "logit", f"{self.logit:.9g}"
 
-    def lines(self, top: int) -> Iterator[str]:
+    def lines(self) -> Iterator[str]:
         """The logit and its large parts, the heads that add or take most, and a map of all."""
         found = self.target
         less = f" less {quote(found.foil)}" if found.foil else ""
@@ -72,7 +76,7 @@ class Parts:
         for name, value in direct_parts(self.heads, self.rest):
             yield f"{value:+9.4f}  {name}"
         yield ""
-        ranked = np.argsort(-np.abs(self.heads).ravel(), kind="stable")[:top].tolist()
+        ranked = np.argsort(-np.abs(self.heads).ravel(), kind="stable")[: self.top].tolist()
         places = [divmod(at, self.heads.shape[1]) for at in ranked]
         for layer, head in places:
             if np.isfinite(self.heads[layer, head]):
@@ -88,17 +92,7 @@ def attribute(order: Order) -> int:
         UserError: a bad output, model, prompt or target, or a logit that is no such sum.
         EngineGone, EngineFault: the engine failed; its log is in the error's notes.
     """
-    if order.output is not None:
-        check_target(order.output, order.force)
-    with ProgressLine() as line:
-        parts = asyncio.run(_parts(order, line))
-    if order.output is not None:
-        with whole_file(order.output, order.force) as stream:
-            stream.write(csv_text(COLUMNS, parts.rows()).encode())
-    for text in parts.lines(order.top):
-        print(text)
-    sys.stdout.flush()
-    return 0
+    return give(lambda line: _parts(order, line), order.output, order.force)
 
 
 async def _parts(order: Order, line: ProgressLine) -> Parts:
@@ -106,4 +100,4 @@ async def _parts(order: Order, line: ProgressLine) -> Parts:
         found = await targeted(order.aim, source, line)
         request = GetAttribution(source.run.run, found.target)
         _, (heads, rest, logit) = await ask(source.engine, request, Arrays, line)
-    return Parts(found, heads, rest, float(logit[0]))
+    return Parts(found, heads, rest, float(logit[0]), order.top)

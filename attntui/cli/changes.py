@@ -1,12 +1,11 @@
 """What changed between two runs, as plain text and as a table: heads by how much, predictions."""
 
-import csv
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
+from attntui.cli.table import csv_text, head_map, layer_name
 from attntui.core.edit_names import head_name
 from attntui.core.protocol import Head, Predictions, RunInfo, Stack, StackInfo
 from attntui.core.tokens import sanitise, visible
@@ -14,8 +13,7 @@ from attntui.render.labels import quote
 from attntui.render.names import STACKS
 from attntui.render.ranking import bar
 
-WIDEST = 100
-"""Columns of a map; a wider one is left out."""
+COLUMNS = ("layer", "head", "divergence", "n")
 BAR = 20
 
 
@@ -47,15 +45,19 @@ class Shifted:
 
 @dataclass(frozen=True, eq=False)
 class Changes:
-    """Two runs beside each other; each `name` says which model, and what is changed in it."""
+    """Two runs beside each other; each `name` says which model, and what is changed in it.
+
+    `top` heads are listed.
+    """
 
     names: tuple[str, str]
     runs: tuple[RunInfo, RunInfo]
     shifted: tuple[Shifted, ...]
     said: tuple[Predictions, Predictions] | None
     """What is predicted at one place, before and after; None where a model predicts nothing."""
+    top: int
 
-    def lines(self, top: int) -> Iterator[str]:
+    def lines(self) -> Iterator[str]:
         """Heads ranked by how much they changed, a map of all, and what is predicted."""
         before, after = self.names
         yield f"before: {before}"
@@ -67,11 +69,11 @@ class Changes:
         width = max([len("head"), *(len(head_name(head)) for _, head in found)])
         largest = max([1e-9, *(value for value, _ in found)])
         yield f"{'head':<{width}}  changed by, bits (Jensen-Shannon)"
-        for value, head in found[:top]:
+        for value, head in found[: self.top]:
             drawn = bar(value / largest, BAR).rstrip()
             yield f"{head_name(head):<{width}}  {value:.3f} {drawn}".rstrip()
-        if len(found) > top:
-            yield f"and {len(found) - top} more, that changed less"
+        if len(found) > self.top:
+            yield f"and {len(found) - self.top} more, that changed less"
         for shifted in self.shifted:
             yield from _shapes(shifted, self.runs)
             yield from _map(shifted)
@@ -101,7 +103,7 @@ class Changes:
                 yield f"{quote(entry.text):<{width}}  {figures}"
             return
         if after.apart:
-            yield after.apart
+            yield sanitise(after.apart)
         for name, said, run in zip(self.names, self.said, self.runs, strict=True):
             at = f"{said.position} {quote(run.sides[-1].tokens[said.position].text)}"
             told = ", ".join(
@@ -114,14 +116,12 @@ class Changes:
 
         In an encoder-decoder the layer is `cross.5`.
         """
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["layer", "head", "divergence", "n"])
-        for shifted in self.shifted:
-            for value, head in shifted.heads():
-                *stack, layer, number = head_name(head).split(".")
-                writer.writerow([".".join([*stack, layer]), number, f"{value:.9g}", shifted.count])
-        return text.getvalue()
+        rows = [
+            [layer_name(shifted.stack, head.layer), head.head, f"{value:.9g}", shifted.count]
+            for shifted in self.shifted
+            for value, head in shifted.heads()
+        ]
+        return csv_text(COLUMNS, rows)
 
 
 def _shapes(shifted: Shifted, runs: tuple[RunInfo, RunInfo]) -> Iterator[str]:
@@ -137,11 +137,5 @@ def _shapes(shifted: Shifted, runs: tuple[RunInfo, RunInfo]) -> Iterator[str]:
 
 
 def _map(shifted: Shifted) -> Iterator[str]:
-    layers, heads = shifted.bits.shape
-    if 7 * heads + 6 > WIDEST:
-        return
-    yield ""
-    yield f"{STACKS[shifted.stack]}layer " + "".join(f"{head:>7}" for head in range(heads))
-    for layer in range(layers):
-        row = "".join(f"{'' if one != one else f'{one:.3f}':>7}" for one in shifted.bits[layer])
-        yield f"{layer:>5} {row}".rstrip()
+    lines = list(head_map(shifted.bits, "{:.3f}".format))
+    yield from ["", f"{STACKS[shifted.stack]}change in bits of each head", *lines] if lines else []

@@ -1,11 +1,10 @@
 """`attntui compare`: which heads moved between two models, an adapter off and on, an edit."""
 
-import asyncio
-import sys
 from dataclasses import dataclass
 
 from msgspec.structs import replace
 
+from attntui.cli.answer import give
 from attntui.cli.changes import Changes, Shifted
 from attntui.cli.progress import ProgressLine
 from attntui.client.engine import Engine
@@ -27,7 +26,6 @@ from attntui.core.protocol import (
     StackInfo,
 )
 from attntui.core.tokens import sanitise
-from attntui.export.write import check_target, whole_file
 from attntui.render.names import edits_name
 
 BEFORE, AFTER = 1, 2
@@ -77,17 +75,7 @@ def compare(order: Order) -> int:
         EngineGone, EngineFault: the engine failed; its log is in the error's notes.
     """
     models = order.models
-    if order.output is not None:
-        check_target(order.output, order.force)
-    with ProgressLine() as line:
-        changes = asyncio.run(_changes(order, models, line))
-    if order.output is not None:
-        with whole_file(order.output, order.force) as stream:
-            stream.write(changes.csv().encode())
-    for text in changes.lines(order.top):
-        print(text)
-    sys.stdout.flush()
-    return 0
+    return give(lambda line: _changes(order, models, line), order.output, order.force)
 
 
 async def _changes(
@@ -112,7 +100,7 @@ async def _changes(
                 for stack in _stacks(before, after, order.stack)
             ]
             said = await _said(engine, before, after, order.query, line)
-        return Changes((names[0], names[1]), (before, after), tuple(shifted), said)
+        return Changes((names[0], names[1]), (before, after), tuple(shifted), said, order.top)
     except (EngineGone, EngineFault) as error:
         error.add_note("The engine's log:\n" + "\n".join(engine.log))
         raise

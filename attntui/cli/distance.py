@@ -1,12 +1,11 @@
 """`attntui distance`: how far layers and heads look, in a prompt and in longer ones."""
 
-import asyncio
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
+from attntui.cli.answer import give
 from attntui.cli.progress import ProgressLine
 from attntui.cli.table import csv_text, head_map, layer_name
 from attntui.cli.tracing import traced
@@ -22,7 +21,6 @@ from attntui.core.protocol import (
     StackInfo,
 )
 from attntui.export.tower import choose_stack
-from attntui.export.write import check_target, whole_file
 
 COLUMNS = ("times", "tokens", "layer", "head", "distance", "k", "beyond")
 
@@ -51,6 +49,31 @@ class Reach:
     beyond: np.ndarray
 
 
+@dataclass(frozen=True, eq=False)
+class Reaches:
+    """Length by length; `beyond` is how many tokens away that share of weight begins."""
+
+    stack: StackInfo
+    lengths: list[Reach]
+    beyond: int
+
+    def csv(self) -> str:
+        return csv_text(COLUMNS, self._rows())
+
+    def lines(self) -> Iterator[str]:
+        for each in self.lengths:
+            yield from _lines(each, self.beyond)
+
+    def _rows(self) -> Iterator[list[object]]:
+        for each in self.lengths:
+            for layer, info in enumerate(self.stack.layers):
+                for head in range(info.heads):
+                    figures = each.distance[layer, head], each.beyond[layer, head]
+                    far, share = (f"{value:.9g}" for value in figures)
+                    name = layer_name(self.stack.name, layer)
+                    yield [each.times, each.tokens, name, head, far, self.beyond, share]
+
+
 def times_of(text: str) -> tuple[int, ...]:
     """`1,2,4`: each once, the least first.
 
@@ -70,21 +93,10 @@ def measure(order: Order) -> int:
         UserError: a bad output, model or prompt, or no length that the model can read.
         EngineGone, EngineFault: the engine failed; its log is in the error's notes.
     """
-    if order.output is not None:
-        check_target(order.output, order.force)
-    with ProgressLine() as line:
-        stack, found = asyncio.run(_measured(order, line))
-    if order.output is not None:
-        with whole_file(order.output, order.force) as stream:
-            stream.write(csv_text(COLUMNS, _rows(stack, found, order.beyond)).encode())
-    for each in found:
-        for text in _lines(each, order.beyond):
-            print(text)
-    sys.stdout.flush()
-    return 0
+    return give(lambda line: _measured(order, line), order.output, order.force)
 
 
-async def _measured(order: Order, line: ProgressLine) -> tuple[StackInfo, list[Reach]]:
+async def _measured(order: Order, line: ProgressLine) -> Reaches:
     """Length by length; one that the model does not read is left out and told."""
     found: list[Reach] = []
     async with traced(order.model, order.prompt, order.edits, line) as source:
@@ -100,17 +112,7 @@ async def _measured(order: Order, line: ProgressLine) -> tuple[StackInfo, list[R
                 break
             distance, beyond, tokens = arrays
             found.append(Reach(times, int(tokens[0]), distance, beyond[0]))
-    return stack, found
-
-
-def _rows(stack: StackInfo, found: list[Reach], beyond: int) -> Iterator[list[object]]:
-    for each in found:
-        for layer, info in enumerate(stack.layers):
-            for head in range(info.heads):
-                figures = each.distance[layer, head], each.beyond[layer, head]
-                far, share = (f"{value:.9g}" for value in figures)
-                name = layer_name(stack.name, layer)
-                yield [each.times, each.tokens, name, head, far, beyond, share]
+    return Reaches(stack, found, order.beyond)
 
 
 def _lines(reach: Reach, beyond: int) -> Iterator[str]:

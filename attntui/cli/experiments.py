@@ -28,6 +28,18 @@ CsvFile = Annotated[
     ),
 ]
 Force = Annotated[bool, Option("--force", "-f", help="Replace an existing file.")]
+LongFile = Annotated[
+    str | None,
+    Option(
+        "--csv",
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="A .csv of every head; interrupted work goes on from FILE.part.",
+        show_default=False,
+    ),
+]
+Anew = Annotated[bool, Option("--force", "-f", help="Replace an existing file, and begin anew.")]
 
 
 @spread
@@ -56,20 +68,9 @@ def ablate(
         Literal["zero", "mean"],
         Option(help="What they give instead: zero, or their mean over the positions."),
     ] = "zero",
-    output: Annotated[
-        str | None,
-        Option(
-            "--output",
-            "-o",
-            metavar="FILE",
-            help="A .csv of every head; an interrupted task goes on from FILE.part.",
-            show_default=False,
-        ),
-    ] = None,
+    output: LongFile = None,
     top: Annotated[int, Option(min=0, help="How many heads the table lists.")] = 10,
-    force: Annotated[
-        bool, Option("--force", "-f", help="Replace an existing file, and begin anew.")
-    ] = False,
+    force: Anew = False,
 ) -> int:
     """Find which heads a task needs: run it whole and with each head switched off.
 
@@ -108,17 +109,7 @@ def scan(
     ] = False,
     special_tokens: SpecialTokens = "auto",
     truncate: Truncate = None,
-    output: Annotated[
-        str | None,
-        Option(
-            "--csv",
-            "--output",
-            "-o",
-            metavar="FILE",
-            help="A .csv of every head; an interrupted scan goes on from FILE.part.",
-            show_default=False,
-        ),
-    ] = None,
+    output: LongFile = None,
     top: Annotated[
         int | None,
         Option(
@@ -127,9 +118,7 @@ def scan(
             show_default=False,
         ),
     ] = None,
-    force: Annotated[
-        bool, Option("--force", "-f", help="Replace an existing file, and begin anew.")
-    ] = False,
+    force: Anew = False,
 ) -> int:
     """Measure every head over many texts.
 

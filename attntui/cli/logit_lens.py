@@ -1,11 +1,10 @@
 """`attntui logit-lens`: what a model would say after each layer."""
 
-import asyncio
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from attntui.cli.aim import targeted
+from attntui.cli.answer import give
 from attntui.cli.lens import Aim
 from attntui.cli.progress import ProgressLine
 from attntui.cli.table import aligned, csv_text
@@ -20,7 +19,7 @@ from attntui.core.protocol import (
     PromptInput,
     Targeted,
 )
-from attntui.export.write import check_target, whole_file
+from attntui.core.tokens import sanitise
 from attntui.render.labels import quote
 from attntui.render.names import depth_names
 
@@ -52,8 +51,13 @@ class Found:
     def _foils(self) -> tuple[Depth | None, ...]:
         return (None,) * len(self.lens.depths) if self.foil is None else self.foil.depths
 
-    def rows(self) -> Iterator[list[object]]:
-        """The lines of the .csv, ranks from 1."""
+    def csv(self) -> str:
+        """Ranks from 1."""
+        many = range(1, len(self.lens.depths[0].entries) + 1)
+        tokens = [name for at in many for name in (f"token_{at}", f"p_{at}")]
+        return csv_text(["layer", *FIGURES, *tokens], self._rows())
+
+    def _rows(self) -> Iterator[list[object]]:
         for at, (depth, foil) in enumerate(zip(self.lens.depths, self._foils, strict=True)):
             row: list[object] = ["embedding" if at == 0 else at - 1, depth.rank + 1]
             row += [f"{depth.probability:.9g}", f"{depth.logit:.9g}"]
@@ -63,10 +67,9 @@ class Found:
             yield row
 
     def lines(self) -> Iterator[str]:
-        """The table."""
         foil = f", and less {quote(self.target.foil)}" if self.foil is not None else ""
         yield (
-            f"{self.lens.what} at {self.lens.position} after each layer;"
+            f"{sanitise(self.lens.what)} at {self.lens.position} after each layer;"
             f" rank and p of {quote(self.lens.text)}{foil}"
         )
         yield ""
@@ -89,19 +92,7 @@ def print_lens(order: Order) -> int:
         UserError: a bad output, model, prompt or target, or a model that has no such lens.
         EngineGone, EngineFault: the engine failed; its log is in the error's notes.
     """
-    if order.output is not None:
-        check_target(order.output, order.force)
-    with ProgressLine() as line:
-        found = asyncio.run(_found(order, line))
-    if order.output is not None:
-        many = range(1, len(found.lens.depths[0].entries) + 1)
-        tokens = [name for at in many for name in (f"token_{at}", f"p_{at}")]
-        with whole_file(order.output, order.force) as stream:
-            stream.write(csv_text(["layer", *FIGURES, *tokens], found.rows()).encode())
-    for text in found.lines():
-        print(text)
-    sys.stdout.flush()
-    return 0
+    return give(lambda line: _found(order, line), order.output, order.force)
 
 
 async def _found(order: Order, line: ProgressLine) -> Found:

@@ -5,12 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from attntui.cli.table import head_map
 from attntui.core.edit_names import head_name
 from attntui.core.protocol import Head, Stack
 from attntui.render.names import STACKS
-
-WIDEST = 100
-"""Columns of a map; a wider one is left out."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +26,7 @@ class Losses:
         """A ranked table, most log-probability lost first, and a map where each head was off."""
         names = ["+".join(map(head_name, heads)) for heads in self.sets]
         width = max(len("whole model"), *(len(name) for name in names))
-        yield f"{self.count} questions"
+        yield "1 question" if self.count == 1 else f"{self.count} questions"
         yield ""
         yield f"{'without':<{width}}  accuracy            logprob            logit difference"
         yield f"{'whole model':<{width}}  {_figures(self.scores[0], None)}".rstrip()
@@ -48,16 +46,13 @@ class Losses:
             change = float(row[1] - self.scores[0, 1])
             stacks.setdefault(head.stack, {})[head.layer, head.head] = change
         for stack, cells in stacks.items():
-            layers, heads = ({place[axis] for place in cells} for axis in (0, 1))
-            if 7 * (1 + max(heads)) + 6 > WIDEST:
-                continue
-            yield ""
-            yield f"{STACKS[stack]}change of logprob without each head"
-            yield "layer " + "".join(f"{head:>7}" for head in range(1 + max(heads)))
-            for layer in sorted(layers):
-                row_ = (cells.get((layer, head)) for head in range(1 + max(heads)))
-                shown = "".join(f"{'' if one is None else f'{one:+.2f}':>7}" for one in row_)
-                yield f"{layer:>5} {shown}"
+            layers, heads = (1 + max(place[axis] for place in cells) for axis in (0, 1))
+            changes = np.full((layers, heads), np.nan)
+            for place, change in cells.items():
+                changes[place] = change
+            lines = list(head_map(changes, "{:+.2f}".format))
+            title = f"{STACKS[stack]}change of logprob without each head"
+            yield from ["", title, *lines] if lines else []
 
 
 def _figures(row: np.ndarray, whole: np.ndarray | None) -> str:

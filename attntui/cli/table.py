@@ -48,7 +48,10 @@ def layer_name(stack: Stack, layer: int) -> str:
 
 
 def head_map(values: np.ndarray, shown: Callable[[float], str]) -> Iterator[str]:
-    """(layers, heads), layers down and their means in front; nothing where it is too wide."""
+    """(layers, heads), layers down and their means in front; nothing where it is too wide.
+
+    A layer without any value is left out.
+    """
     cells = [["" if value != value else shown(value) for value in row] for row in values.tolist()]
     width = 1 + max(len(cell) for row in cells for cell in (*row, "head 0"))
     if 12 + width * values.shape[1] > WIDEST:
@@ -56,5 +59,7 @@ def head_map(values: np.ndarray, shown: Callable[[float], str]) -> Iterator[str]
     yield "layer  mean" + "".join(f"{f'head {at}':>{width}}" for at in range(values.shape[1]))
     for layer, row in enumerate(cells):
         there = values[layer][np.isfinite(values[layer])]
-        mean = shown(float(there.mean())) if len(there) else ""
-        yield f"{layer:>5}{mean:>6}" + "".join(f"{cell:>{width}}" for cell in row)
+        if len(there):
+            yield f"{layer:>5}{shown(float(there.mean())):>6}" + "".join(
+                f"{cell:>{width}}" for cell in row
+            )

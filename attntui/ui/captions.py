@@ -209,7 +209,7 @@ def predictions_title(found: Predictions, look: Look) -> Title:
     at, token = f"at {place}", side.tokens[place]
     title: Title = [(what, what.removeprefix("token ")), (f"{at} {quote(token.text)}", at, "")]
     if found.apart:
-        title.insert(1, (found.apart, "other outputs: not compared", "not compared"))
+        title.insert(1, (sanitise(found.apart), "other outputs: not compared", "not compared"))
     if found.divergence is not None:
         title.insert(1, (f"KL {found.divergence:.3f} nats", f"KL {found.divergence:.2f}"))
     return title

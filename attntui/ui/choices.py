@@ -1,6 +1,6 @@
 """What there is to choose from: pages, scores of the head map, lenses, which of two runs."""
 
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import Literal, get_args
 
 from attntui.core.head_tables import HeadTable
 from attntui.core.protocol import (
@@ -14,9 +14,6 @@ from attntui.core.protocol import (
     Token,
     Word,
 )
-
-if TYPE_CHECKING:
-    pass
 
 PageName = Literal["grid", "lines", "text", "layer", "model", "neuron", "distance"]
 PAGES: tuple[PageName, ...] = get_args(PageName)

@@ -227,7 +227,7 @@ class Editing(Looking):
             self._pending = None
             self.workers.cancel_group(self, "session")
             look = replace(self.look, edits=edits, run=self._unedited)
-            self.change(look.compare(self._beside(self._unedited), self._unedited))
+            self.change(look.compare(self._pinned, self._unedited))
             self.ran()
 
     def compare_next(self, prompt: PromptInput) -> None:
@@ -282,10 +282,6 @@ class Editing(Looking):
     def whole_cuts(self, cuts: tuple[Cut, ...]) -> tuple[Cut, ...]:
         """The cut edges that another text has too."""
         return ()
-
-    def _beside(self, run: RunInfo) -> RunInfo | None:
-        """What a run without edits is compared with."""
-        return self._pinned
 
     @on(EditReady)
     def _edit_ready(self, message: EditReady) -> None:

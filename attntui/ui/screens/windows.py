@@ -137,7 +137,7 @@ def logit_lens_window(found: LogitLens) -> Window:
     figures = Column(width=6, justify="right"), Column(width=6, justify="right")
     title, formula, source = LOGIT_LENS
     return Window(
-        f"{title} · {found.what} at {found.position}",
+        f"{title} · {sanitise(found.what)} at {found.position}",
         text(f"Rank and p of {quote(found.text)} after each layer", "heading"),
         columns(rows, Column(width=10, style="bold"), *figures),
         text("What the numbers are", "heading"),

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from rich.segment import Segment
 from textual import events
 from textual.strip import Strip
 
-from attntui.ui.measures import (
-    why_blank,
-)
+from attntui.ui.measures import why_blank
 from attntui.ui.messages import HeadPicked
 from attntui.ui.widgets.head_values import HeadValues
-
-if TYPE_CHECKING:
-    pass
 
 
 class HeadBar(HeadValues):

@@ -13,6 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -21,6 +22,7 @@ os.environ["TEXTUAL_COLOR_SYSTEM"] = "truecolor"
 os.environ.pop("NO_COLOR", None)
 
 from rich.cells import cell_len
+from textual.pilot import Pilot
 
 from attntui.core.protocol import ModelOptions, PromptInput
 from attntui.demo import JAPANESE_MASKED_PROMPT
@@ -30,6 +32,8 @@ from attntui.ui.start import Start
 
 HERE = Path(__file__).parent
 WIDE, NARROW = (120, 36), (80, 24)
+QUIET = 2.0
+"""Seconds without a change after which a picture is complete."""
 CELL = 12.2
 """Columns are so many units wide in the SVG that Textual writes."""
 TEXT = re.compile(
@@ -103,8 +107,17 @@ async def draw(picture: Picture) -> str:
         for key in picture.keys:
             await pilot.press(key)
             await app.workers.wait_for_complete()
-        await pilot.pause(0.2)
-        return app.export_screenshot(title=f"attntui --model {picture.model}")
+        return await settled(app, pilot, f"attntui --model {picture.model}")
+
+
+async def settled(app: AttnApp, pilot: Pilot[int], title: str) -> str:
+    """The screen as SVG, once it has stayed the same for a while; answers take their time."""
+    drawn, since = "", time.monotonic()
+    while time.monotonic() - since < QUIET:
+        await pilot.pause(0.1)
+        if (now := app.export_screenshot(title=title)) != drawn:
+            drawn, since = now, time.monotonic()
+    return drawn
 
 
 def local_fonts(svg: str) -> str:

@@ -13,7 +13,9 @@ class Work:
 
     def check_cancel(self) -> None: ...
 
-    def progress(self, stage: str, done: int = 0, total: int = 0, unit: str = "") -> None: ...
+    def progress(
+        self, stage: str, done: int = 0, total: int = 0, unit: str = "", rate: float = 0
+    ) -> None: ...
 
 
 class EngineHere:

@@ -70,7 +70,9 @@ def both() -> Session:
 class Silent:
     def check_cancel(self) -> None: ...
 
-    def progress(self, stage: str, done: int = 0, total: int = 0, unit: str = "") -> None: ...
+    def progress(
+        self, stage: str, done: int = 0, total: int = 0, unit: str = "", rate: float = 0
+    ) -> None: ...
 
 
 def less(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:

@@ -28,12 +28,13 @@ def human_time(seconds: float) -> str:
 
 def how_far(progress: Progress) -> str:
     """`downloading 1.2 GB of 4.0 GB, 25.0 MB/s, 1 min 52 s left`, `layer 3 of 12`."""
-    stage = sanitise(progress.stage)
+    stage, note = sanitise(progress.stage), sanitise(progress.note)
     show: Callable[[float], str] = human_bytes if progress.unit == "B" else str
     if not progress.total:
-        return f"{stage} {show(progress.done)}" if progress.done else stage
-    text = f"{stage} {show(progress.done)} of {show(progress.total)}"
-    if not progress.rate:
-        return text
-    left = human_time((progress.total - progress.done) / progress.rate)
-    return f"{text}, {show(progress.rate)}/s, {left} left"
+        parts = [f"{stage} {show(progress.done)}" if progress.done else stage]
+    else:
+        parts = [f"{stage} {show(progress.done)} of {show(progress.total)}"]
+    if progress.rate:
+        left = human_time((progress.total - progress.done) / progress.rate)
+        parts += [f"{show(progress.rate)}/s", f"{left} left"]
+    return ", ".join([*parts, note] if note else parts)

@@ -35,6 +35,8 @@ PAUSE = 2.0
 """Seconds between the beginnings of two tries where the first one brought nothing."""
 SPAN = 10.0
 """Seconds over which the rate is taken."""
+SETTLED = 2.0
+"""Seconds before there is one; until then it is told what was here."""
 
 
 class NotFetched(Exception):
@@ -59,6 +61,8 @@ class Download:
         self._knows = False
         """Whether this try has got as far as fetching."""
         self._doing = ""
+        self._breaks = 0
+        """How often the client asked anew by itself in this try."""
         self._tries = 1
         self._trouble = ""
         """Why the try before ended."""
@@ -88,7 +92,8 @@ class Download:
 
     def _try(self) -> Path | str:
         """The folder; or why this try came to nothing and another may not."""
-        self._heard, self._doing, self._knows = time.monotonic(), "", False
+        self._heard, self._knows = time.monotonic(), False
+        self._doing, self._breaks = "", 0
         self._past.clear()
         with _process() as process:
             assert process.stdin is not None and process.stdout is not None
@@ -116,10 +121,10 @@ class Download:
             case Needs(total, here):
                 self._total, self._here, self._first = total, here, here
                 self._heard, self._knows = time.monotonic(), True
-            case Got(here, doing, hold):
+            case Got(here, doing, hold, breaks):
                 if here != self._here or doing:
                     self._heard = time.monotonic() + hold
-                self._here, self._doing = here, doing
+                self._here, self._doing, self._breaks = here, doing, breaks
             case Fetched(folder):
                 return Path(folder)
             case Refused(sentence, "cut"):
@@ -134,31 +139,38 @@ class Download:
 
     def _tell(self) -> None:
         if not self._total:
-            self._work.progress(f"asking {endpoint.title()}{self._retry}")
+            self._work.progress(f"asking {endpoint.title()}", note=self._note(0.0))
             return
         now = time.monotonic()
         self._past.append((now, self._here))
         while self._past[0][0] < now - SPAN:
             self._past.popleft()
-        silent, rate = now - self._heard, 0.0
-        if silent >= QUIET:
-            doing = f": nothing came for {human_time(silent)}"
-        elif self._doing:
-            doing = f": {self._doing}"
-        else:
-            doing, (since, before) = "", self._past[0]
-            rate = (self._here - before) / (now - since) if now - since >= 1 else 0.0
-        stage = f"downloading {sanitise(self._wanted.model)}{self._before}{self._retry}{doing}"
-        self._work.progress(stage, min(self._here, self._total), self._total, "B", rate)
+        silent = now - self._heard
+        since, before = self._past[0]
+        is_steady = now - since >= SETTLED and silent < QUIET
+        self._work.progress(
+            f"downloading {sanitise(self._wanted.model)}",
+            min(self._here, self._total),
+            self._total,
+            "B",
+            (self._here - before) / (now - since) if is_steady else 0.0,
+            self._note(silent),
+        )
 
-    @property
-    def _before(self) -> str:
-        """What there was to begin with."""
-        return f" ({human_bytes(self._first)} were here)" if self._first else ""
-
-    @property
-    def _retry(self) -> str:
-        return f" (try {self._tries}: {self._trouble})" if self._tries > 1 else ""
+    def _note(self, silent: float) -> str:
+        """What is out of the ordinary."""
+        told = []
+        if self._first and self._here == self._first:
+            told.append(f"{human_bytes(self._first)} were here")
+        if self._doing:
+            told.append(self._doing)
+        elif silent >= QUIET:
+            told.append(f"nothing came for {human_time(silent)}")
+        if self._breaks:
+            told.append(f"asked again {_times(self._breaks)}")
+        if self._tries > 1:
+            told.append(f"try {self._tries}: {self._trouble}")
+        return ", ".join(told)
 
     def _wait_until(self, end: float) -> None:
         while time.monotonic() < end:
@@ -178,10 +190,16 @@ class Download:
         )
 
 
+def _times(count: int) -> str:
+    return {1: "once", 2: "twice"}.get(count, f"{count} times")
+
+
 @contextmanager
 def _process() -> Iterator[subprocess.Popen[bytes]]:
     pipe = subprocess.PIPE
-    process = subprocess.Popen(PROGRAM, stdin=pipe, stdout=pipe)
+    # So that it finds this very package, wherever that was found.
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    process = subprocess.Popen(PROGRAM, stdin=pipe, stdout=pipe, env=env)
     try:
         yield process
     finally:

@@ -47,6 +47,7 @@ class Count:
     """Bytes on this machine, counted from several threads; a thread of its own tells of them."""
 
     def __init__(self, here: int, tell: Tell) -> None:
+        self.breaks = 0
         self._here = here
         self._bars: list[Bar] = []
         self._said: Got | None = None
@@ -57,7 +58,8 @@ class Count:
     @property
     def got(self) -> Got:
         # The client counts the same bytes on two bars: from the network, and to disk.
-        return Got(self._here + max((int(bar.n) for bar in self._bars), default=0))
+        small = max((int(bar.n) for bar in self._bars), default=0)
+        return Got(self._here + small, breaks=self.breaks)
 
     def add(self, count: int) -> None:
         with self._lock:
@@ -92,7 +94,6 @@ class Waits(logging.Handler):
     def __init__(self, count: Count) -> None:
         super().__init__()
         self._count = count
-        self._breaks = 0
 
     def emit(self, record: logging.LogRecord) -> None:
         text = record.getMessage()
@@ -102,9 +103,7 @@ class Waits(logging.Handler):
             why = "had too many requests" if found[1].startswith("Rate") else "did not answer well"
             self._count.say(f"the hub {why} and is asked again in {seconds:.0f} s", seconds)
         elif "Trying to resume" in text:
-            self._breaks += 1
-            times = f" ({self._breaks} times)" if self._breaks > 1 else ""
-            self._count.say(f"the line broke{times}; going on from there")
+            self._count.breaks += 1
 
 
 def fetch(wanted: Wanted, tell: Tell) -> Path:
@@ -181,7 +180,7 @@ def refused(error: Exception, wanted: Wanted, has_begun: bool) -> Refused | Brok
     """What is told of a failure, without secrets."""
     causes = tuple(hub_refusals.chain(error))
     if has_begun and _is_cut(causes):
-        sentence = f"the line to {endpoint.host()} broke: {hub_refusals.why(causes)}"
+        sentence = f"the line to {endpoint.host()} broke"
         said = str(error) if isinstance(error, Damaged) else sentence
         return Refused(redacted(said), "cut", True)
     known = error

@@ -24,12 +24,14 @@ class Needs(Struct, frozen=True, tag="needs"):
 class Got(Struct, frozen=True, tag="got"):
     """The bytes that are here now, and what is done besides fetching.
 
-    `hold`: seconds in which nothing will come, because the hub asks to wait.
+    `hold`: seconds in which nothing will come, because the hub asks to wait. `breaks`: how often
+    the client has asked anew by itself.
     """
 
     here: int
     doing: str = ""
     hold: float = 0.0
+    breaks: int = 0
 
 
 class Fetched(Struct, frozen=True, tag="fetched"):

@@ -38,9 +38,15 @@ class Work(Protocol):
         """
 
     def progress(
-        self, stage: str, done: int = 0, total: int = 0, unit: str = "", rate: float = 0.0
+        self,
+        stage: str,
+        done: int = 0,
+        total: int = 0,
+        unit: str = "",
+        rate: float = 0.0,
+        note: str = "",
     ) -> None:
-        """Tell how far the work is; `total` 0 is unknown, `unit` "B" is bytes."""
+        """Tell how far the work is, see `Progress`."""
 
 
 @dataclass

@@ -82,7 +82,13 @@ class Job:
             raise Cancelled
 
     def progress(
-        self, stage: str, done: int = 0, total: int = 0, unit: str = "", rate: float = 0.0
+        self,
+        stage: str,
+        done: int = 0,
+        total: int = 0,
+        unit: str = "",
+        rate: float = 0.0,
+        note: str = "",
     ) -> None:
         """Tell how far the work is: at once for a new stage or its end, else now and then."""
         now = time.monotonic()
@@ -90,7 +96,7 @@ class Job:
         if stage == self._stage and not finished and now - self._sent < PROGRESS_INTERVAL:
             return
         self._stage, self._sent = stage, now
-        self._writer.send(self.call.id, Progress(stage, done, total, unit, rate))
+        self._writer.send(self.call.id, Progress(stage, done, total, unit, rate, note))
 
 
 class Server:

@@ -28,9 +28,7 @@ class Quiet:
 
     def check_cancel(self) -> None: ...
 
-    def progress(
-        self, stage: str, done: int = 0, total: int = 0, unit: str = "", rate: float = 0
-    ) -> None: ...
+    def progress(self, stage: str, *_: object, **__: object) -> None: ...
 
 
 def all_effects(loaded: Any, held: Any, measure: Any, estimate: bool = False) -> np.ndarray:

@@ -13,9 +13,7 @@ class Work:
 
     def check_cancel(self) -> None: ...
 
-    def progress(
-        self, stage: str, done: int = 0, total: int = 0, unit: str = "", rate: float = 0
-    ) -> None: ...
+    def progress(self, stage: str, *_: object, **__: object) -> None: ...
 
 
 class EngineHere:

@@ -20,7 +20,7 @@ class Hello(Struct, frozen=True, tag="hello"):
 class Progress(Struct, frozen=True, tag="progress"):
     """How far a slow call is. `total` 0 means unknown; `unit` is "B" for bytes.
 
-    `rate` is in units per second; 0 where it is not known.
+    `rate` is in units per second; 0 where it is not known. `note` is what else there is to say.
     """
 
     stage: str
@@ -28,6 +28,7 @@ class Progress(Struct, frozen=True, tag="progress"):
     total: int = 0
     unit: str = ""
     rate: float = 0.0
+    note: str = ""
 
 
 class Loaded(Struct, frozen=True, tag="loaded"):

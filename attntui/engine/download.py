@@ -66,6 +66,8 @@ class Download:
         self._tries = 1
         self._trouble = ""
         """Why the try before ended."""
+        self._begun = 0.0
+        """When this try began."""
         self._heard = 0.0
         """When the process said something last that is a sign of life."""
         self._past: deque[tuple[float, int]] = deque()
@@ -92,7 +94,8 @@ class Download:
 
     def _try(self) -> Path | str:
         """The folder; or why this try came to nothing and another may not."""
-        self._heard, self._knows = time.monotonic(), False
+        self._begun = self._heard = time.monotonic()
+        self._knows = False
         self._doing, self._breaks = "", 0
         self._past.clear()
         with _process() as process:
@@ -160,12 +163,12 @@ class Download:
     def _note(self, silent: float) -> str:
         """What is out of the ordinary."""
         told = []
-        if self._first and self._here == self._first:
-            told.append(f"{human_bytes(self._first)} were here")
         if self._doing:
             told.append(self._doing)
         elif silent >= QUIET:
             told.append(f"nothing came for {human_time(silent)}")
+        elif self._first and self._tries == 1 and time.monotonic() - self._begun < QUIET:
+            told.append(f"{human_bytes(self._first)} were here")
         if self._breaks:
             told.append(f"asked again {_times(self._breaks)}")
         if self._tries > 1:

@@ -3,6 +3,7 @@
 import io
 import os
 import re
+import sys
 from collections.abc import Iterator
 
 from huggingface_hub import get_token
@@ -33,7 +34,7 @@ def _known() -> Iterator[str]:
 
 
 class Redacting(io.TextIOWrapper):
-    """Standard error without secrets. Takes a stream's place, and its descriptor."""
+    """A stream without secrets."""
 
     def write(self, text: str) -> int:
         super().write(redacted(text))
@@ -42,8 +43,5 @@ class Redacting(io.TextIOWrapper):
 
 def redact_errors() -> None:
     """Have all that Python writes to standard error redacted from here on."""
-    import sys
-
-    sys.stderr = Redacting(
-        sys.stderr.buffer, encoding="utf-8", errors="backslashreplace", line_buffering=True
-    )
+    errors = io.BufferedWriter(io.FileIO(2, "w", closefd=False))
+    sys.stderr = Redacting(errors, "utf-8", "backslashreplace", line_buffering=True)

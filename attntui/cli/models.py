@@ -66,8 +66,12 @@ def _cached_model(repo: "CachedRepoInfo") -> LocalModel:
     if newest is None:
         return LocalModel(repo.repo_id, "", repo.size_on_disk, "incomplete: nothing downloaded")
     note = _lack(Path(newest.snapshot_path))
-    if not note and any(Path(repo.repo_path, "blobs").glob("*.incomplete")):
-        note = "holds an interrupted download"
+    started = sum(
+        part.stat().st_size for part in Path(repo.repo_path, "blobs").glob("*.incomplete")
+    )
+    if started:
+        held = f"holds {human_bytes(started)} of an interrupted download"
+        note = f"{note}; {held}" if note else held
     return LocalModel(
         repo.repo_id, architecture(Path(newest.snapshot_path)), repo.size_on_disk, note
     )

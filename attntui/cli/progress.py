@@ -5,7 +5,7 @@ import sys
 import time
 from typing import Self, TextIO
 
-from attntui.core.amounts import human_bytes
+from attntui.core.amounts import how_far
 from attntui.core.protocol import Progress
 from attntui.core.tokens import sanitise
 
@@ -40,9 +40,9 @@ class ProgressLine:
         if now < self._next or not (self._terminal or now >= since + SPARSE_INTERVAL):
             return
         if self._terminal:
-            self._redraw(describe(progress))
+            self._redraw(how_far(progress))
         else:
-            self._print(f"attntui: {describe(progress)}")
+            self._print(f"attntui: {how_far(progress)}")
         self._next = now + (TERMINAL_INTERVAL if self._terminal else SPARSE_INTERVAL)
 
     def say(self, sentence: str) -> None:
@@ -68,15 +68,3 @@ class ProgressLine:
     def _print(self, text: str) -> None:
         self._stream.write(text + "\n")
         self._stream.flush()
-
-
-def describe(progress: Progress) -> str:
-    """`reading weights 1.2 of 4.0 GB`, `layer 3 of 12`."""
-    stage, unit = sanitise(progress.stage), progress.unit
-    if unit == "B":
-        done, total = human_bytes(progress.done), human_bytes(progress.total)
-    else:
-        done, total = str(progress.done), str(progress.total)
-    if progress.total:
-        return f"{stage} {done} of {total}"
-    return f"{stage} {done}" if progress.done else stage

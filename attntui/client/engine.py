@@ -16,7 +16,7 @@ from attntui.client.errors import EngineFault, EngineGone, Superseded
 from attntui.client.place import ENGINE, Place, chosen
 from attntui.client.process import LOG_LINES, ChildProcess, spawn
 from attntui.client.slots import Slot
-from attntui.core.errors import UserError
+from attntui.core.errors import TryAgain, UserError
 from attntui.core.frames import (
     MAX_HEADER,
     PREFIX,
@@ -275,5 +275,5 @@ def _check_hello(reply: Reply) -> None:
 def _error(failed: Failed) -> Exception:
     message = sanitise(failed.message)
     if failed.kind == "user":
-        return UserError(message)
+        return TryAgain(message) if failed.again else UserError(message)
     return EngineGone(message) if failed.kind == "fatal" else EngineFault(message)

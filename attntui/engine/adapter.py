@@ -7,15 +7,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import constants, snapshot_download
-from msgspec.structs import replace
-
 from attntui.core.errors import UserError
 from attntui.core.protocol import ModelOptions
 from attntui.core.tokens import sanitise
 from attntui.engine import refusals
-from attntui.engine.download import Download
-from attntui.engine.model import Cancelled, Work
+from attntui.engine.fetch_words import Wanted
+from attntui.engine.hub import cached, newest
+from attntui.engine.hub_refusals import OFFLINE
+from attntui.engine.model import Work
 
 CONFIG, WEIGHTS, PICKLE = "adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"
 PEFT = "'attntui[peft]', in a clone pip install '.[peft]'"
@@ -71,19 +70,10 @@ def find(options: ModelOptions, work: Work) -> Adapter | None:
 def _fetched(name: str, options: ModelOptions, work: Work) -> Path:
     if name.startswith(("/", ".", "~")) or name.count("/") != 1:
         raise UserError(f"There is no folder '{sanitise(name)}' on this machine.")
-    offline = options.offline or constants.HF_HUB_OFFLINE
-    files = [CONFIG, WEIGHTS, *([PICKLE] if options.trust_remote_code else [])]
+    names = (CONFIG, WEIGHTS, *((PICKLE,) if options.trust_remote_code else ()))
+    wanted = Wanted(name, names=names)
     work.progress("fetching the adapter")
-    try:
-        fetched = Download(work).run(
-            lambda: snapshot_download(name, allow_patterns=files, local_files_only=offline)
-        )
-        return Path(fetched)
-    except (UserError, Cancelled):
-        raise
-    except Exception as error:
-        asked = replace(options, model=name, revision=None)
-        raise refusals.of_hub(error, asked, offline) from error
+    return cached(wanted) if options.offline or OFFLINE else newest(wanted, work)[0]
 
 
 def merge(model: Any, adapter: Adapter, name: str) -> Any:

@@ -1,119 +1,213 @@
-"""A download that can be watched and given up.
+"""A download that is watched: given up at once, and begun anew where it stalls or is cut.
 
-The hub's client has no cancel, and over plain HTTP its progress bars advance only every 10 MB. So
-it runs in a thread of its own while the caller watches; a cancelled one ends at its next update,
-and what it had fetched is kept for the next try.
+It runs in a process of its own (`fetch`), which is killed; what came is kept and gone on with.
 """
 
-import threading
+import os
+import select
+import subprocess
+import sys
 import time
-from collections.abc import Callable
-from typing import Any
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
-from attntui.engine.model import Cancelled, Work
+import msgspec
 
+from attntui.core.amounts import human_bytes, human_time
+from attntui.core.errors import TryAgain, UserError
+from attntui.core.tokens import sanitise
+from attntui.engine import endpoint
+from attntui.engine.fetch_words import Broken, Fetched, Got, Needs, Refused, Told, Wanted
+from attntui.engine.model import Work
+
+PROGRAM = (sys.executable, "-P", "-m", "attntui.engine.fetch")
 POLL = 0.1
-STALL = 30
+STALL = 30.0
+"""Seconds without a byte after which a try is ended. The client's own patience is 10, and it asks
+anew by itself: what is silent for three times that hangs."""
+QUIET = 5.0
 """Seconds without a byte after which the progress says so."""
+TRIES = 3
+"""Tries in a row without a byte after which it is given up."""
+PAUSE = 2.0
+"""Seconds between the beginnings of two tries where the first one brought nothing."""
+SPAN = 10.0
+"""Seconds over which the rate is taken."""
+SETTLED = 2.0
+"""Seconds before there is one; until then it is told what was here."""
 
 
-class Bar:
-    """Stands in for a tqdm bar, counting and drawing nothing; `update` calls `tell`."""
+class NotFetched(Exception):
+    """Why not: `error` is for the user. `final`: a copy on this machine will not do."""
 
-    def __init__(self, *items: Any, tell: Callable[["Bar"], None], **options: Any) -> None:
-        self.items = items[0] if items else options.get("iterable", ())
-        self.n = options.get("initial") or 0
-        self.total = options.get("total") or (
-            len(self.items) if hasattr(self.items, "__len__") else 0
-        )
-        self.unit = options.get("unit", "")
-        self.format_dict: dict[str, Any] = {}
-        self._tell = tell
-
-    def update(self, n: float | None = 1) -> None:
-        self.n += n or 0
-        self._tell(self)
-
-    def __iter__(self) -> Any:
-        for item in self.items:
-            self._tell(self)
-            yield item
-            self.n += 1
-
-    def __enter__(self) -> "Bar":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def __getattr__(self, name: str) -> Any:
-        """Every other method of a bar only draws."""
-        if name.startswith("_"):
-            raise AttributeError(name)
-        return lambda *args, **options: None
+    def __init__(self, error: UserError, final: bool = False) -> None:
+        super().__init__(str(error))
+        self.error, self.final = error, final
 
 
 class Download:
-    """What one model needs from the network; progress is told once `total` bytes are set."""
+    """What is known of one download while it goes on."""
 
-    def __init__(self, work: Work) -> None:
-        self.total = 0
+    def __init__(self, wanted: Wanted, work: Work, patience: float = STALL) -> None:
+        self._wanted = wanted
         self._work = work
-        self._bars: list[Bar] = []
-        self._abandoned = False
+        self._patience = patience
+        self._total = 0
+        self._here = 0
+        self._first = 0
+        """Bytes that were here before this try."""
+        self._knows = False
+        """Whether this try has got as far as fetching."""
+        self._doing = ""
+        self._breaks = 0
+        """How often the client asked anew by itself in this try."""
+        self._tries = 1
+        self._trouble = ""
+        """Why the try before ended."""
+        self._begun = 0.0
+        """When this try began."""
+        self._heard = 0.0
+        """When the process said something last that is a sign of life."""
+        self._past: deque[tuple[float, int]] = deque()
 
-    @property
-    def done(self) -> int:
-        """Bytes so far."""
-        return max((int(bar.n) for bar in self._bars), default=0)
-
-    def run(self, function: Callable[[], Any]) -> Any:
-        """Call `function` and wait for its value.
+    def run(self) -> Path:
+        """The folder, once all that is wanted is in it.
 
         Raises:
+            NotFetched: it cannot be had, or not after several tries.
             Cancelled: the call was given up.
-            Exception: whatever `function` raised.
         """
-        outcome: dict[str, Any] = {}
+        barren = 0
+        while True:
+            begun = time.monotonic()
+            ended = self._try()
+            if isinstance(ended, Path):
+                return ended
+            barren = 0 if self._here > self._first else barren + 1
+            if barren == TRIES:
+                raise NotFetched(self._give_up(ended))
+            self._trouble = ended
+            self._tries += 1
+            self._wait_until(begun + PAUSE * barren)
 
-        def call() -> None:
-            try:
-                outcome["value"] = function()
-            except BaseException as error:
-                outcome["error"] = error
-
-        thread = threading.Thread(target=call, name="download", daemon=True)
-        thread.start()
-        self._watch(thread)
-        if "error" in outcome:
-            raise outcome["error"]
-        return outcome["value"]
-
-    def _watch(self, thread: threading.Thread) -> None:
-        last, since = 0, time.monotonic()
-        while thread.is_alive():
-            try:
+    def _try(self) -> Path | str:
+        """The folder; or why this try came to nothing and another may not."""
+        self._begun = self._heard = time.monotonic()
+        self._knows = False
+        self._doing, self._breaks = "", 0
+        self._past.clear()
+        with _process() as process:
+            assert process.stdin is not None and process.stdout is not None
+            process.stdin.write(msgspec.json.encode(self._wanted) + b"\n")
+            process.stdin.flush()
+            rest = b""
+            while time.monotonic() - self._heard < (self._patience if self._knows else STALL):
                 self._work.check_cancel()
-            except Cancelled:
-                self._abandoned = True
-                raise
-            done, now = self.done, time.monotonic()
-            if done != last:
-                last, since = done, now
-            silent = int(now - since)
-            stage = "downloading" if silent < STALL else f"downloading: nothing came for {silent} s"
-            if self.total:
-                self._work.progress(stage, min(done, self.total), self.total, "B")
-            thread.join(POLL)
+                self._tell()
+                if not select.select([process.stdout], [], [], POLL)[0]:
+                    continue
+                data = os.read(process.stdout.fileno(), 2**16)
+                if not data:
+                    return "its process ended"
+                *lines, rest = (rest + data).split(b"\n")
+                for line in lines:
+                    ended = self._hear(msgspec.json.decode(line, type=Told))
+                    if ended is not None:
+                        return ended
+        return f"nothing came for {human_time(self._patience)}"
 
-    def bar(self, *items: Any, **options: Any) -> Bar:
-        """A bar for the client, which counts the same bytes on two: from the network, to disk."""
-        bar = Bar(*items, tell=self._check_abandoned, **options)
-        if bar.unit == "B":
-            self._bars.append(bar)
-        return bar
+    def _hear(self, told: Told) -> Path | str | None:
+        """Take in what the process says; the folder, or the reason, where that is its last word."""
+        match told:
+            case Needs(total, here):
+                self._total, self._here, self._first = total, here, here
+                self._heard, self._knows = time.monotonic(), True
+            case Got(here, doing, hold, breaks):
+                if here != self._here or doing:
+                    self._heard = time.monotonic() + hold
+                self._here, self._doing, self._breaks = here, doing, breaks
+            case Fetched(folder):
+                return Path(folder)
+            case Refused(sentence, "cut"):
+                return sentence
+            case Refused(sentence, kind, again):
+                error = TryAgain(sentence) if again else UserError(sentence)
+                raise NotFetched(error, kind == "final")
+            case Broken(text):
+                print(text, file=sys.stderr, flush=True)
+                raise RuntimeError(text.strip().rpartition("\n")[2])
+        return None
 
-    def _check_abandoned(self, _: Bar) -> None:
-        """End the client's thread, by raising Cancelled, once nobody waits for it."""
-        if self._abandoned:
-            raise Cancelled
+    def _tell(self) -> None:
+        if not self._total:
+            self._work.progress(f"asking {endpoint.title()}", note=self._note(0.0))
+            return
+        now = time.monotonic()
+        self._past.append((now, self._here))
+        while self._past[0][0] < now - SPAN:
+            self._past.popleft()
+        silent = now - self._heard
+        since, before = self._past[0]
+        is_steady = now - since >= SETTLED and silent < QUIET
+        self._work.progress(
+            f"downloading {sanitise(self._wanted.model)}",
+            min(self._here, self._total),
+            self._total,
+            "B",
+            (self._here - before) / (now - since) if is_steady else 0.0,
+            self._note(silent),
+        )
+
+    def _note(self, silent: float) -> str:
+        """What is out of the ordinary."""
+        told = []
+        if self._doing:
+            told.append(self._doing)
+        elif silent >= QUIET:
+            told.append(f"nothing came for {human_time(silent)}")
+        elif self._first and self._tries == 1 and time.monotonic() - self._begun < QUIET:
+            told.append(f"{human_bytes(self._first)} were here")
+        if self._breaks:
+            told.append(f"asked again {_times(self._breaks)}")
+        if self._tries > 1:
+            told.append(f"try {self._tries}: {self._trouble}")
+        return ", ".join(told)
+
+    def _wait_until(self, end: float) -> None:
+        while time.monotonic() < end:
+            self._work.check_cancel()
+            self._tell()
+            time.sleep(POLL)
+
+    def _give_up(self, ended: str) -> UserError:
+        model = sanitise(self._wanted.model)
+        kept = ""
+        if self._total:
+            here, total = human_bytes(self._here), human_bytes(self._total)
+            kept = f" {here} of {total} are here; another try goes on from there."
+        return TryAgain(
+            f"The download of {model} was given up after {self._tries} tries, the last {TRIES} "
+            f"without a byte: {ended.rstrip('.')}.{kept}"
+        )
+
+
+def _times(count: int) -> str:
+    return {1: "once", 2: "twice"}.get(count, f"{count} times")
+
+
+@contextmanager
+def _process() -> Iterator[subprocess.Popen[bytes]]:
+    pipe = subprocess.PIPE
+    # So that it finds this very package, wherever that was found.
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    process = subprocess.Popen(PROGRAM, stdin=pipe, stdout=pipe, env=env)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        for stream in (process.stdin, process.stdout):
+            if stream is not None:
+                stream.close()

@@ -5,10 +5,11 @@ import traceback
 
 import torch
 
-from attntui.core.errors import UserError
+from attntui.core.errors import TryAgain, UserError
 from attntui.core.protocol import Failed, Load, Request, Trace
 from attntui.core.tokens import sanitise
 from attntui.engine.model import Cancelled
+from attntui.engine.redaction import redacted
 
 STICKY = (
     "device-side assert",
@@ -31,10 +32,10 @@ def failed(error: BaseException, request: Request) -> tuple[Failed, bool]:
     """The reply for an exception, and whether memory should be given back before going on."""
     heavy = isinstance(request, (Load, Trace))
     if isinstance(error, UserError):
-        return Failed("user", sanitise(str(error))), heavy
+        return Failed("user", _shown(error), isinstance(error, TryAgain)), heavy
     if isinstance(error, Cancelled):
         return Failed("cancelled", "Cancelled."), heavy
-    traceback.print_exception(error, file=sys.stderr)
+    print(redacted("".join(traceback.format_exception(error))), file=sys.stderr)
     if is_out_of_memory(error):
         return Failed("user", _reduce(request)), True
     sentence = _sentence(error)
@@ -77,6 +78,10 @@ def _reduce(request: Request) -> str:
     )
 
 
+def _shown(error: BaseException) -> str:
+    return redacted(sanitise(str(error)))
+
+
 def _sentence(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
+    lines = redacted(str(error)).strip().splitlines()
     return sanitise(f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__)

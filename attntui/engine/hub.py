@@ -4,22 +4,23 @@ Only the files that are needed are fetched: repositories often hold the same wei
 formats. Later steps read the local copy alone.
 """
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from huggingface_hub import HfApi, constants, snapshot_download
-from huggingface_hub.errors import RevisionNotFoundError
+from huggingface_hub import constants, get_cached_repo_tree, snapshot_download
+from huggingface_hub.errors import CachedRepoTreeNotFoundError, IncompleteSnapshotError
 
+from attntui.core.amounts import human_bytes
 from attntui.core.errors import UserError
 from attntui.core.protocol import ModelOptions
 from attntui.core.tokens import sanitise
-from attntui.engine import files, refusals
-from attntui.engine.download import Download
-from attntui.engine.model import Cancelled, Work
+from attntui.engine import endpoint, files, hub_refusals, refusals
+from attntui.engine.download import Download, NotFetched
+from attntui.engine.fetch_words import Wanted
+from attntui.engine.model import Work
 
-OFFLINE = constants.HF_HUB_OFFLINE
-"""Whether the environment forbids the network (HF_HUB_OFFLINE)."""
+SHOWN = 3
+"""Missing files that are named."""
 
 
 @dataclass(frozen=True)
@@ -64,88 +65,81 @@ def _looks_local(name: str) -> bool:
 
 
 def _fetch(options: ModelOptions, work: Work) -> Source:
-    offline = options.offline or OFFLINE
+    offline = options.offline or hub_refusals.OFFLINE
     # Parts of transformers ask the hub on their own account; this stops them too.
     constants.HF_HUB_OFFLINE = offline
     notes: tuple[str, ...] = ()
-    try:
-        if offline:
-            folder = _cached(options)
-        else:
-            folder, notes = _newest(options, work)
-    except (UserError, Cancelled):
-        raise
-    except Exception as error:
-        raise refusals.of_hub(error, options, offline) from error
+    wanted = Wanted(options.model, options.revision, options.trust_remote_code)
+    if offline:
+        folder = cached(wanted)
+    else:
+        folder, notes = newest(wanted, work)
     # A folder of that name in the working directory would be taken for the model.
     reference = str(folder) if Path(options.model).exists() else options.model
     return Source(reference, folder, options.model, folder.name, notes)
 
 
-def _newest(options: ModelOptions, work: Work) -> tuple[Path, tuple[str, ...]]:
+def newest(wanted: Wanted, work: Work) -> tuple[Path, tuple[str, ...]]:
     """The hub's snapshot, or the one on this machine where the hub does not give it."""
+    notes = tuple(note for note in (endpoint.note(),) if note)
     try:
-        return _snapshot(options, work), ()
-    except (UserError, Cancelled, RevisionNotFoundError):
-        raise
-    except Exception as error:
+        return Download(wanted, work).run(), notes
+    except NotFetched as refused:
+        if refused.final:
+            raise refused.error from None
         try:
-            folder = _cached(options)
-        except OSError:
-            raise error from None
-        return folder, ("The hub did not answer for it: this is the copy on this machine.",)
+            folder = cached(wanted)
+        except UserError:
+            raise refused.error from None
+        return folder, (*notes, "The hub did not answer for it: this is the copy on this machine.")
 
 
-def _snapshot(options: ModelOptions, work: Work) -> Path:
-    """Fetch what is missing of a repository.
+def cached(wanted: Wanted) -> Path:
+    """The folder on this machine that holds all that is wanted; no network is asked.
 
     Raises:
-        Exception: the hub cannot be reached, or does not give it.
+        UserError: it is not here, or a part of it is missing.
     """
-    work.progress("asking the hub")
-    download = Download(work)
-    info = download.run(
-        lambda: HfApi().model_info(options.model, revision=options.revision, files_metadata=True)
-    )
-    sizes = {file.rfilename: file.size or 0 for file in info.siblings or ()}
-    wanted = files.needed(sizes, options.model, options.trust_remote_code)
-    cache = Path(constants.HF_HUB_CACHE)
-    snapshot = cache / f"models--{options.model.replace('/', '--')}" / "snapshots" / str(info.sha)
-    download.total = sum(sizes[name] for name in wanted if not (snapshot / name).exists())
-    check_disk(download.total, cache)
-    fetched = download.run(
-        lambda: snapshot_download(
-            options.model,
-            revision=options.revision,
-            allow_patterns=wanted,
-            tqdm_class=download.bar,
+    try:
+        folder = Path(
+            snapshot_download(
+                wanted.model,
+                revision=wanted.revision,
+                local_files_only=True,
+                allow_patterns=list(wanted.names) or ["config.json"],
+            )
         )
-    )
-    return Path(fetched)
-
-
-def _cached(options: ModelOptions) -> Path:
-    """The snapshot on this machine; which of its files are needed is checked later."""
-    return Path(
-        snapshot_download(
-            options.model,
-            revision=options.revision,
-            local_files_only=True,
-            allow_patterns=["config.json"],
-        )
-    )
-
-
-def check_disk(needed: int, folder: Path) -> None:
-    """
-    Raises:
-        UserError: the disk that holds `folder` has fewer than `needed` bytes left.
-    """
-    while not folder.exists():
-        folder = folder.parent
-    free = shutil.disk_usage(folder).free
-    if needed > free:
+    except IncompleteSnapshotError as error:
+        folder = Path(error.snapshot_path)
+    except Exception as error:
+        raise hub_refusals.of_hub(error, wanted.model, wanted.revision, True) from error
+    missing = _missing(wanted, folder)
+    if missing:
+        more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
         raise UserError(
-            f"The download needs {refusals.size(needed)} and {sanitise(str(folder))} has "
-            f"{refusals.size(free)} left: free some, or set HF_HOME to a folder on another disk."
+            f"{sanitise(wanted.model)} is on this machine in part only, and the network is off "
+            f"({hub_refusals.switch()}); missing: {', '.join(missing[:SHOWN])}{more}. Load it once "
+            "with the network."
         )
+    return folder
+
+
+def _missing(wanted: Wanted, folder: Path) -> list[str]:
+    """The names of wanted files that are not in a snapshot's folder, safe to show."""
+    here = [path.name for path in folder.iterdir() if path.exists()]  # links to blobs
+    try:
+        sizes = {
+            file.path: file.size
+            for file in get_cached_repo_tree(wanted.model, revision=folder.name)
+        }
+    except CachedRepoTreeNotFoundError:  # it came by another way than `fetch`
+        if wanted.names:
+            return []
+        lacks = ["config.json"] if "config.json" not in here else []
+        return lacks if files.weights(here) else [*lacks, "the weights"]
+    names = wanted.names or files.needed(sizes, wanted.model, wanted.remote_code)
+    return [
+        f"{sanitise(name)} ({human_bytes(sizes[name])})"
+        for name in names
+        if name in sizes and not (folder / name).exists()
+    ]

@@ -29,7 +29,7 @@ from attntui.engine import (
     trust,
     weights,
 )
-from attntui.engine.download import Bar
+from attntui.engine.bars import Bar
 from attntui.engine.finite import all_finite
 from attntui.engine.model import Cancelled, LoadedModel, Work, has_decoder, title
 

@@ -37,8 +37,16 @@ class Work(Protocol):
             Cancelled: the call was given up.
         """
 
-    def progress(self, stage: str, done: int = 0, total: int = 0, unit: str = "") -> None:
-        """Tell how far the work is; `total` 0 is unknown, `unit` "B" is bytes."""
+    def progress(
+        self,
+        stage: str,
+        done: int = 0,
+        total: int = 0,
+        unit: str = "",
+        rate: float = 0.0,
+        note: str = "",
+    ) -> None:
+        """Tell how far the work is, see `Progress`."""
 
 
 @dataclass

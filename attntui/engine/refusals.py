@@ -3,18 +3,15 @@
 The libraries' own texts run to pages and name their own options; here they are only searched.
 """
 
-import errno
 import re
-from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
 import transformers
-from huggingface_hub import errors as hub_errors
 
 from attntui.core.errors import UserError
-from attntui.core.protocol import ModelOptions
 from attntui.core.tokens import sanitise
+from attntui.engine.hub_refusals import chain, disk_full
 
 JAPANESE = "'attntui[ja]', in a clone pip install '.[ja]'"
 PACKAGES = {
@@ -77,64 +74,17 @@ def single_file(path: Path) -> UserError:
     return UserError(f"{shown} is a file, not the folder of a transformers model.")
 
 
-def of_hub(error: Exception, options: ModelOptions, offline: bool) -> Exception:
-    """The sentence for an exception of the hub's client, or the exception itself: a fault."""
-    model, revision = sanitise(options.model), sanitise(options.revision or "main")
-    causes = tuple(_causes(error))
-    if any(isinstance(cause, hub_errors.HFValidationError) for cause in causes):
-        return UserError(f"'{model}' is neither a folder here nor a Hugging Face id (owner/name).")
-    if any(isinstance(cause, hub_errors.GatedRepoError) for cause in causes):
-        return UserError(
-            f"{model} is gated: accept its terms on its Hugging Face page, then log in on this "
-            "machine with hf auth login."
-        )
-    if any(isinstance(cause, hub_errors.RevisionNotFoundError) for cause in causes):
-        return UserError(f"{model} has no revision '{revision}': check the branch, tag or commit.")
-    if any(isinstance(cause, hub_errors.RepositoryNotFoundError) for cause in causes):
-        return UserError(
-            f"There is no model '{model}' on the Hugging Face hub, nor a folder of that name here. "
-            "Check the spelling; if it is private, log in with hf auth login."
-        )
-    if offline:
-        at = f" at revision '{revision}'" if options.revision else ""
-        return UserError(
-            f"{model}{at} is not on this machine, and the network is off: load it once without "
-            "--offline (and without HF_HUB_OFFLINE)."
-        )
-    full = _disk_full(causes)
-    if full is not None:
-        return full
-    status = _status(causes)
-    if status in {401, 403}:
-        return UserError(
-            f"The hub refuses {model} (status {status}): log in with hf auth login, and check that "
-            "your token may read it."
-        )
-    if status == 429:
-        return UserError(
-            "The hub has had too many requests from here: wait some minutes, try again."
-        )
-    if status is not None and status >= 500:
-        return UserError(f"The hub is out of order (status {status}): try again later.")
-    if any(_is_network(cause) for cause in causes):
-        return UserError(
-            f"{model} is not on this machine, and the hub cannot be reached: check the network, or "
-            "name a model that is here (attntui models lists them)."
-        )
-    return error
-
-
 def of_load(error: Exception, name: str) -> Exception:
     """The sentence for an exception while loading, or the exception itself: a fault."""
     model = sanitise(name)
-    causes = tuple(_causes(error))
+    causes = tuple(chain(error))
     text = " ".join(str(cause) for cause in causes)
     package = _package(causes, text)
     if package is not None:
         return UserError(f"{model} needs a package that is not here: pip install {package}")
     if "trust_remote_code" in text:
         return remote_code(name)
-    full = _disk_full(causes)
+    full = disk_full(causes)
     if full is not None:
         return full
     if any(type(cause).__name__ == "SafetensorError" for cause in causes):
@@ -207,37 +157,6 @@ def first_sentence(error: BaseException) -> str:
     """An exception's first line, safe to show."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return sanitise(lines[0][:300]) if lines else type(error).__name__
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        yield error
-        seen.add(id(error))
-        error = error.__cause__ or error.__context__
-
-
-def _status(causes: tuple[BaseException, ...]) -> int | None:
-    for cause in causes:
-        status = getattr(getattr(cause, "response", None), "status_code", None)
-        if isinstance(status, int):
-            return status
-    return None
-
-
-def _is_network(cause: BaseException) -> bool:
-    if isinstance(cause, (ConnectionError, TimeoutError, hub_errors.LocalEntryNotFoundError)):
-        return True
-    return type(cause).__module__.split(".")[0] in {"httpx", "httpx2", "httpcore", "httpcore2"}
-
-
-def _disk_full(causes: tuple[BaseException, ...]) -> UserError | None:
-    for cause in causes:
-        if isinstance(cause, OSError) and cause.errno in {errno.ENOSPC, errno.EDQUOT}:
-            return UserError(
-                "The disk is full: free some space, or set HF_HOME to a folder on another disk."
-            )
-    return None
 
 
 def _package(causes: tuple[BaseException, ...], text: str) -> str | None:

@@ -81,14 +81,22 @@ class Job:
 
             raise Cancelled
 
-    def progress(self, stage: str, done: int = 0, total: int = 0, unit: str = "") -> None:
+    def progress(
+        self,
+        stage: str,
+        done: int = 0,
+        total: int = 0,
+        unit: str = "",
+        rate: float = 0.0,
+        note: str = "",
+    ) -> None:
         """Tell how far the work is: at once for a new stage or its end, else now and then."""
         now = time.monotonic()
         finished = 0 < total <= done
         if stage == self._stage and not finished and now - self._sent < PROGRESS_INTERVAL:
             return
         self._stage, self._sent = stage, now
-        self._writer.send(self.call.id, Progress(stage, done, total, unit))
+        self._writer.send(self.call.id, Progress(stage, done, total, unit, rate, note))
 
 
 class Server:
@@ -122,6 +130,10 @@ class Server:
 
     def _start_session(self) -> "Session":
         try:
+            from attntui.engine.redaction import redact_errors
+
+            # Before what logs is imported: a log's handler keeps the stream that it finds.
+            redact_errors()
             from attntui.engine.session import Session
         except Exception as error:
             traceback.print_exc()

@@ -13,7 +13,8 @@ from textual.message import Message
 
 from attntui.client.cache import AnswerCache
 from attntui.client.engine import Engine, EngineFault, EngineGone
-from attntui.core.errors import UserError
+from attntui.core.amounts import how_far
+from attntui.core.errors import TryAgain, UserError
 from attntui.core.protocol import (
     Edit,
     Edits,
@@ -134,7 +135,8 @@ class Session:
             return self._died(gone)
         except UserError as error:
             hopeless = self.file is not None and self.model is None
-            self.post(Refused(str(error)) if hopeless else Trouble(str(error)))
+            said = f"{error} R tries again." if isinstance(error, TryAgain) else str(error)
+            self.post(Refused(said) if hopeless else Trouble(said))
         except EngineFault as fault:
             self.post(Trouble(f"This is a fault of attntui: {sanitise(str(fault))} (L: log)"))
         return True
@@ -273,10 +275,8 @@ class Session:
 
     def _progress(self, progress: Progress) -> None:
         share = progress.done / progress.total if progress.total else None
-        what = sanitise(progress.stage)
-        if progress.unit == "B" and progress.done:
-            what += f" {progress.done / 1e6:.0f} of {progress.total / 1e6:.0f} MB"
-        self.post(Waiting(what, share))
+        counts = progress.unit == "B"  # of other things the bar says enough
+        self.post(Waiting(how_far(progress) if counts else sanitise(progress.stage), share))
 
     def known(self, request: Request) -> tuple[Reply, list[np.ndarray]] | None:
         """The answer, if it came before."""

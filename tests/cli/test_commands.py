@@ -12,9 +12,9 @@ import pytest
 
 import attntui as package
 from attntui.cli import hub_findings, machine_findings, terminal_findings
-from attntui.cli.progress import ProgressLine, describe
+from attntui.cli.progress import ProgressLine
 from attntui.cli.table import aligned, columns
-from attntui.core.amounts import human_bytes
+from attntui.core.amounts import how_far, human_bytes
 from attntui.core.protocol import Progress
 
 HOSTILE = "\x1b]52;c;cm0gLXJm\x07\x1b[2J[red]\x9b31m\u202e"
@@ -227,12 +227,16 @@ class TestProgress:
                 Progress("downloading", 1_500_000, 4_000_000_000, "B"),
                 "downloading 1.5 MB of 4.0 GB",
             ),
+            (
+                Progress("downloading", 10**9, 4 * 10**9, "B", 25e6),
+                "downloading 1.0 GB of 4.0 GB, 25.0 MB/s, 2 min 0 s left",
+            ),
             (Progress("starting PyTorch"), "starting PyTorch"),
             (Progress("\x1b[2J", 7), "␛[2J 7"),
         ],
     )
     def test_it_is_one_safe_phrase(self, progress: Progress, text: str) -> None:
-        assert describe(progress) == text
+        assert how_far(progress) == text
 
     @pytest.mark.parametrize(
         ("count", "text"),

@@ -120,13 +120,17 @@ def run(call: int, run_number: int, commands: str) -> None:
             print(rest.replace("ESC", "\x1b"), file=sys.stderr, flush=True)
         elif verb == "fail":
             kind, _, message = rest.partition(" ")
-            send(call, Failed(kind, message.replace("ESC", "\x1b")))  # type: ignore[arg-type]
+            again, kind = kind == "again", "user" if kind == "again" else kind
+            send(call, Failed(kind, message.replace("ESC", "\x1b"), again))  # type: ignore[arg-type]
             return
         elif verb == "garbage":
             os.write(1, b"Welcome to Ubuntu 24.04 LTS")
             time.sleep(60)
         elif verb == "progress":
             send(call, Progress(rest, 1, 2))
+        elif verb == "download":
+            note = "nothing came for 6 s"
+            send(call, Progress(rest, 15 * 10**8, 4 * 10**9, "B", 25e6, note))
         elif verb == "tokens":
             texts = [f"t{at}" for at in range(int(rest))]
         elif verb == "texts":

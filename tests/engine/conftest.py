@@ -33,15 +33,25 @@ def start_engine() -> Callable[..., AbstractContextManager[Pipe]]:
 
 
 class Quiet:
-    """Work that nobody watches; `stages` keeps what was told."""
+    """Work that nobody watches; `stages` and `notes` keep what was told."""
 
     def __init__(self) -> None:
         self.stages: list[tuple[str, int, int, str]] = []
+        self.notes: list[str] = []
 
     def check_cancel(self) -> None: ...
 
-    def progress(self, stage: str, done: int = 0, total: int = 0, unit: str = "") -> None:
+    def progress(
+        self,
+        stage: str,
+        done: int = 0,
+        total: int = 0,
+        unit: str = "",
+        rate: float = 0.0,
+        note: str = "",
+    ) -> None:
         self.stages.append((stage, done, total, unit))
+        self.notes.append(note)
 
 
 @pytest.fixture

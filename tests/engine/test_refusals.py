@@ -23,7 +23,16 @@ from transformers import (
 
 from attntui.core.errors import UserError
 from attntui.core.protocol import Load, ModelOptions, PromptInput, Trace, Unload
-from attntui.engine import devices, failures, hub, loading, precision, refusals, weights
+from attntui.engine import (
+    devices,
+    failures,
+    fetch,
+    hub_refusals,
+    loading,
+    precision,
+    refusals,
+    weights,
+)
 from attntui.engine.model import Cancelled
 
 
@@ -245,9 +254,9 @@ def test_weights_that_do_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_full_disks(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="HF_HOME"):
-        hub.check_disk(10**18, tmp_path / "not" / "yet")
+        fetch.check_disk(10**18, tmp_path / "not" / "yet")
     error = OSError(errno.ENOSPC, "No space left on device")
-    assert "disk is full" in str(refusals.of_hub(error, ModelOptions(model="m"), False))
+    assert "disk is full" in str(hub_refusals.of_hub(error, "m", None))
 
 
 def test_old_torch_reads_no_pickles(

@@ -45,6 +45,20 @@ async def test_a_failure_is_one_sentence_and_keeps_the_run(open_app: Opener) -> 
         await screen.until(lambda: "This is a fault of attntui" in screen.text, 5)
 
 
+async def test_what_may_succeed_another_time_names_the_key(open_app: Opener) -> None:
+    async with open_app(prompt="tokens 3", fake=True) as screen:
+        await run_prompt(screen, "fail again The line broke.")
+        await screen.until(lambda: "The line broke. R tries again." in screen.text, 5)
+
+
+async def test_a_download_shows_bytes_rate_and_time_left(open_app: Opener) -> None:
+    async with open_app(prompt="tokens 3", fake=True) as screen:
+        await run_prompt(screen, "download fetching ESC[31m; sleep 60")
+        told = "1.5 GB of 4.0 GB, 25.0 MB/s, 1 min 40 s left, nothing came for 6 s"
+        await screen.until(lambda: told in screen.lines[0], 5)
+        await screen.pilot.press("escape")
+
+
 async def test_a_prompt_that_kills_the_engine_is_not_run_for_ever(open_app: Opener) -> None:
     async with open_app(prompt="tokens 3", fake=True) as screen:
         await screen.press("k", "shift+right")

@@ -18,12 +18,17 @@ class Hello(Struct, frozen=True, tag="hello"):
 
 
 class Progress(Struct, frozen=True, tag="progress"):
-    """How far a slow call is. `total` 0 means unknown; `unit` is "B" for bytes."""
+    """How far a slow call is. `total` 0 means unknown; `unit` is "B" for bytes.
+
+    `rate` is in units per second; 0 where it is not known. `note` is what else there is to say.
+    """
 
     stage: str
     done: int = 0
     total: int = 0
     unit: str = ""
+    rate: float = 0.0
+    note: str = ""
 
 
 class Loaded(Struct, frozen=True, tag="loaded"):
@@ -166,10 +171,14 @@ class Done(Struct, frozen=True, tag="done"):
 
 
 class Failed(Struct, frozen=True, tag="failed"):
-    """One clear sentence. `user`: they can mend it; `fault`: ours; `fatal`: the engine ends now."""
+    """One clear sentence. `user`: they can mend it; `fault`: ours; `fatal`: the engine ends now.
+
+    `again`: the same may succeed another time, see `TryAgain`.
+    """
 
     kind: Literal["user", "fault", "cancelled", "fatal"]
     message: str
+    again: bool = False
 
 
 Reply = (

@@ -13,6 +13,7 @@ from attntui.cli.places import PlaceChoice
 from attntui.cli.prompts import check_text, default_prompt, read_prompt
 from attntui.core.errors import UserError
 from attntui.core.protocol import ModelOptions, PromptInput, Stack
+from attntui.core.selection import parse_selection
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,18 @@ class ModelChoice(PlaceChoice):
             show_default=False,
         ),
     ] = None
+    record: Annotated[
+        str,
+        Option(
+            metavar="LAYERS",
+            help="Whose attention is kept: all, a list such as 0,3-5, or fit, as many layers as"
+            " memory has room for.",
+        ),
+    ] = "all"
+    keep_on: Annotated[
+        Literal["auto", "device", "cpu"],
+        Option(help="Where it is kept; auto: on the CPU where the GPU has no room."),
+    ] = "auto"
 
     def options(self) -> ModelOptions:
         """As the engine takes them."""
@@ -62,7 +75,19 @@ class ModelChoice(PlaceChoice):
             trust_remote_code=self.trust_remote_code,
             offline=self.offline,
             adapter=check_text(self.adapter, "--adapter") if self.adapter else None,
+            record=_checked_record(self.record),
+            keep_on=self.keep_on,
         )
+
+
+def _checked_record(record: str) -> str:
+    """
+    Raises:
+        UserError: it is neither `fit` nor a list of layers.
+    """
+    if record != "fit":
+        parse_selection(record, "--record")
+    return record
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from attntui.client.errors import EngineFault, EngineGone, Superseded
 from attntui.client.place import ENGINE, Place, chosen
 from attntui.client.process import LOG_LINES, ChildProcess, spawn
 from attntui.client.slots import Slot
-from attntui.core.errors import UserError
+from attntui.core.errors import NoRoom, UserError
 from attntui.core.frames import (
     MAX_HEADER,
     PREFIX,
@@ -215,10 +215,11 @@ class Engine:
         except FrameError as error:
             self._farewell = self._farewell or f"The engine was ended: {sanitise(str(error))}."
             child.kill()
-        words = await child.last_words()
+        last = await child.last_words()
         asked = self._farewell == STOPPED
-        self._farewell = self._farewell or words
-        gone = EngineGone(self._farewell)
+        busy = any(not each.answer.done() for each in self._waiting.values())
+        gone = EngineGone(self._farewell or str(last), last.of_memory, busy)
+        self._farewell = str(gone)
         hello = self._waiting.get(HELLO_CALL)
         starting = hello is not None and not hello.answer.done()  # Then `start` raises it.
         self._fail_all(gone)
@@ -274,6 +275,6 @@ def _check_hello(reply: Reply) -> None:
 
 def _error(failed: Failed) -> Exception:
     message = sanitise(failed.message)
-    if failed.kind == "user":
-        return UserError(message)
+    if failed.kind in {"user", "room"}:
+        return (NoRoom if failed.kind == "room" else UserError)(message)
     return EngineGone(message) if failed.kind == "fatal" else EngineFault(message)

@@ -3,3 +3,7 @@
 
 class UserError(Exception):
     """Something the user can mend: `str(error)` is one clear sentence that says what and how."""
+
+
+class NoRoom(UserError):
+    """A run takes more memory than there is; one that records fewer layers (`fit`) may not."""

@@ -56,6 +56,7 @@ def attribution(
     if has_decoder(again.loaded.model):
         raise _refusal("a decoder reads an encoder's output, too")
     tower = views.tower("self")
+    tower.check_recorded("Direct attribution")
     if not all(isinstance(layer, RecordedLayer) for layer in tower.present):
         raise UserError(EAGER)
     found = _Forward(again, target.position, len(tower.layers), check_cancel, progress)

@@ -2,10 +2,11 @@
 
 import sys
 import traceback
+from typing import Literal
 
 import torch
 
-from attntui.core.errors import UserError
+from attntui.core.errors import NoRoom, UserError
 from attntui.core.protocol import Failed, Load, Request, Trace
 from attntui.core.tokens import sanitise
 from attntui.engine.model import Cancelled
@@ -30,13 +31,16 @@ OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memo
 def failed(error: BaseException, request: Request) -> tuple[Failed, bool]:
     """The reply for an exception, and whether memory should be given back before going on."""
     heavy = isinstance(request, (Load, Trace))
+    if isinstance(error, NoRoom):
+        return Failed("room", sanitise(str(error))), heavy
     if isinstance(error, UserError):
         return Failed("user", sanitise(str(error))), heavy
     if isinstance(error, Cancelled):
         return Failed("cancelled", "Cancelled."), heavy
     traceback.print_exception(error, file=sys.stderr)
     if is_out_of_memory(error):
-        return Failed("user", _reduce(request)), True
+        kind: Literal["room", "user"] = "room" if isinstance(request, Trace) else "user"
+        return Failed(kind, _reduce(request)), True
     sentence = _sentence(error)
     if is_sticky(error):
         return Failed("fatal", f"The GPU gave up and the engine must restart: {sentence}"), False
@@ -68,8 +72,8 @@ def _reduce(request: Request) -> str:
         )
     if isinstance(request, Trace):
         return (
-            "There is not enough memory to run this prompt: shorten it, or load the model with "
-            "--dtype bfloat16 or on another --device."
+            "Memory ran out while this prompt ran: record fewer layers (--record fit), shorten it, "
+            "or load the model with --dtype bfloat16 or on another --device."
         )
     return (
         "There is not enough memory to compute this: use a shorter prompt, or free memory that "

@@ -70,6 +70,8 @@ def _estimated(
     """
     if request.measure.kind == "divergence":
         raise UserError("The divergence is least at the run itself, so its gradient says nothing.")
+    for tower in run.towers:
+        tower.check_recorded("The estimate")
     layers = [recorded(layer) for tower in run.towers for layer in tower.present]
     off = [torch.empty(0)] * len(layers)
     for layer in layers:

@@ -13,7 +13,7 @@ from textual.message import Message
 
 from attntui.client.cache import AnswerCache
 from attntui.client.engine import Engine, EngineFault, EngineGone
-from attntui.core.errors import UserError
+from attntui.core.errors import NoRoom, UserError
 from attntui.core.protocol import (
     Edit,
     Edits,
@@ -33,6 +33,7 @@ from attntui.core.protocol import (
     Unload,
 )
 from attntui.core.tokens import sanitise
+from attntui.ui.deaths import MOST, WAYS_ON, Deaths, Doing, fewer
 from attntui.ui.examples import example_prompt
 from attntui.ui.memory import Past
 from attntui.ui.messages import (
@@ -49,7 +50,6 @@ from attntui.ui.messages import (
 if TYPE_CHECKING:
     import numpy as np
 
-MAX_DEATHS = 3
 NO_PROMPT = PromptInput(text="")
 """A file of attention has its one run, whatever the prompt."""
 
@@ -79,7 +79,9 @@ class Session:
     _closed: bool = False
     _runs: int = 0
     _turns: int = 0
-    _deaths: int = 0
+    offered: str | None = None
+    """What `record` R makes of the present one."""
+    _deaths: Deaths = field(default_factory=Deaths)
 
     def __post_init__(self) -> None:
         self.engine.on_exit = self._engine_ended
@@ -89,7 +91,11 @@ class Session:
         self.model = self.base = None
         self.held = frozenset()
         if not self.busy:
-            self.post(EngineEnded(str(gone)))
+            again = not gone.asked or self._deaths.is_worth_another_try(
+                gone, "show", self.prompt, self.options.record
+            )
+            way_on = "Starting it again." if again else WAYS_ON["show"]
+            self.post(EngineEnded(f"{gone} {way_on}", again))
 
     async def run(self, past: Past | None = None) -> None:
         """Do what is left to do until the prompt (`past`, or the one before) has run."""
@@ -132,6 +138,9 @@ class Session:
             await self._trace()
         except EngineGone as gone:
             return self._died(gone)
+        except NoRoom as error:
+            self.offered = "fit"
+            self.post(Trouble(f"{error} R records what fits."))
         except UserError as error:
             hopeless = self.file is not None and self.model is None
             self.post(Refused(str(error)) if hopeless else Trouble(str(error)))
@@ -140,16 +149,24 @@ class Session:
         return True
 
     def _died(self, gone: EngineGone) -> bool:
+        doing: Doing = "load" if self.model is None else "run"
+        offered = fewer(self.model, self.options.record)
         self.model = self.base = None
         self.held = frozenset()
         if self._closed:
             return True
-        self._deaths += 1
-        if self._deaths < MAX_DEATHS:
+        if self._deaths.is_worth_another_try(gone, doing, self.prompt, self.options.record):
             self.post(Trouble(f"{gone} Starting it again."))
             return False
-        self._deaths = 0
-        self.post(Trouble(f"{gone} It ended {MAX_DEATHS} times; R tries again, L shows its log."))
+        if not gone.of_memory:
+            self.post(Trouble(f"{gone} It ended {MOST} times; R tries again, L shows its log."))
+            return True
+        if doing == "run" and offered is not None:
+            self.offered = offered
+            way_on = WAYS_ON["run"].format(fewer=offered)
+        else:
+            way_on = WAYS_ON["load"]
+        self.post(Trouble(f"{gone} {way_on}"))
         return True
 
     async def _start(self) -> None:
@@ -205,14 +222,21 @@ class Session:
             return
         self.post(Waiting("running the prompt"))
         self._runs += 1
-        request = Trace(self._runs, prompt, tuple(self.held))
+        spare = tuple(self.held.difference(self._keep))
+        request = Trace(self._runs, prompt, tuple(self.held), spare, self.options.record)
         reply, _ = await self.engine.ask(request, self._progress)
         assert isinstance(reply, Traced)
-        self._deaths = 0
+        self._deaths.survived()
         self._cache.clear()
         self.base, self.held = reply.info.run, frozenset({reply.info.run, *self._keep})
         self.engine.tell(Keep(tuple(self.held)))
         self.post(RunReady(reply.info))
+
+    def accept(self) -> None:
+        """What was offered is done from now on."""
+        if self.offered is not None:
+            self.options = replace(self.options, record=self.offered)
+            self.offered = None
 
     @property
     def _keep(self) -> tuple[int, ...]:
@@ -253,7 +277,7 @@ class Session:
 
     def adopt(self, run: RunInfo) -> None:
         """A run of the present prompt that was made otherwise than by running it."""
-        self._deaths = 0
+        self._deaths.survived()
         self._cache.clear()
         self.base, self.held = run.run, frozenset({run.run, *self._keep})
         self.engine.tell(Keep(tuple(self.held)))
@@ -315,8 +339,8 @@ def _read_anew(prompt: PromptInput | None) -> PromptInput | None:
 
 
 class EngineEnded(Message):
-    """The engine ended while nothing was asked of it."""
+    """The engine ended while the prompt was not running; whether it is to start again."""
 
-    def __init__(self, sentence: str) -> None:
+    def __init__(self, sentence: str, again: bool) -> None:
         super().__init__()
-        self.sentence = sentence
+        self.sentence, self.again = sentence, again

@@ -9,10 +9,14 @@ from attntui.core.protocol.looking import Side, Stack
 
 
 class LayerInfo(Struct, frozen=True):
-    """One layer of a stack. `heads` is 0 where a layer has no attention (Mamba layers)."""
+    """One layer of a stack.
+
+    `heads` is 0 where there is nothing to look at: the layer has no attention (Mamba layers), or it
+    has and a run did not record it.
+    """
 
     heads: int
-    kind: Literal["full", "sliding", "chunked", "none"] = "full"
+    kind: Literal["full", "sliding", "chunked", "none", "unrecorded"] = "full"
     key_value_heads: int = 0
 
 

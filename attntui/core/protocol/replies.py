@@ -166,9 +166,10 @@ class Done(Struct, frozen=True, tag="done"):
 
 
 class Failed(Struct, frozen=True, tag="failed"):
-    """One clear sentence. `user`: they can mend it; `fault`: ours; `fatal`: the engine ends now."""
+    """One clear sentence. `user`: they can mend it; `room`: by recording fewer layers (`fit`), too;
+    `fault`: ours; `fatal`: the engine ends now."""
 
-    kind: Literal["user", "fault", "cancelled", "fatal"]
+    kind: Literal["user", "room", "fault", "cancelled", "fatal"]
     message: str
 
 

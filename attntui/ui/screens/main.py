@@ -266,8 +266,9 @@ class MainScreen(
 
     @on(EngineEnded)
     def _engine_ended(self, message: EngineEnded) -> None:
-        self.say(f"{message.sentence} Starting it again.", severe=True)
-        self.work(None)
+        self.say(message.sentence, severe=True)
+        if message.again:
+            self.work(None)
 
     def say(self, sentence: str, severe: bool = False) -> None:
         """A sentence over the keys, at once; longer for what went wrong. Never read as markup."""

@@ -64,6 +64,29 @@ class ModelChoice(PlaceChoice):
         Literal["auto", "device", "cpu"],
         Option(help="Where it is kept; auto: on the CPU where the GPU has no room."),
     ] = "auto"
+    device_map: Annotated[
+        Literal["auto"] | None,
+        Option(
+            help="auto: spread the layers over all GPUs and the CPU (with the extra"
+            " attntui[accelerate]).",
+            show_default=False,
+        ),
+    ] = None
+    max_memory: Annotated[
+        str | None,
+        Option(
+            metavar="LIST",
+            help="What each device may take of them: 0=20GB,cpu=40GB.",
+            show_default=False,
+        ),
+    ] = None
+    quantize: Annotated[
+        Literal["8bit", "4bit"] | None,
+        Option(
+            help="Pack the weights as they are read (with the extra attntui[quantize]).",
+            show_default=False,
+        ),
+    ] = None
 
     def options(self) -> ModelOptions:
         """As the engine takes them."""
@@ -77,6 +100,9 @@ class ModelChoice(PlaceChoice):
             adapter=check_text(self.adapter, "--adapter") if self.adapter else None,
             record=_checked_record(self.record),
             keep_on=self.keep_on,
+            device_map=self.device_map,
+            max_memory=self.max_memory and check_text(self.max_memory, "--max-memory"),
+            quantize=self.quantize,
         )
 
 

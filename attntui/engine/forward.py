@@ -86,7 +86,8 @@ def logit_row(model: PreTrainedModel, inputs: dict[str, Any], position: int) -> 
     """(outputs): the logits at a position, of that alone where the model can leave out others."""
     keeps = "logits_to_keep" in inspect.signature(model.forward).parameters
     if keeps:
-        inputs = {**inputs, "logits_to_keep": torch.tensor([position], device=model.device)}
+        where = next(iter(inputs.values())).device
+        inputs = {**inputs, "logits_to_keep": torch.tensor([position], device=where)}
     logits: torch.Tensor = model(**inputs).logits[0]
     if logits.ndim == 1:  # classes
         return logits

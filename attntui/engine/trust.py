@@ -50,6 +50,12 @@ def self_check(loaded: LoadedModel, encoded: Encoded) -> tuple[float | None, tup
         loaded.capture = "eager"
         loaded.notes.append("this model needs its mask as a tensor: eager attention is used")
         towers, _ = forward(loaded, encoded)
+    loaded.layer_devices = {
+        number: layer.device
+        for tower in towers
+        for number, layer in enumerate(tower.layers)
+        if layer is not None and layer.device != loaded.device
+    }
     loaded.footprint = footprint(towers, widest[0])
     stacks = tuple(tower.info for tower in towers)
     if loaded.capture == "eager":

@@ -12,7 +12,7 @@ Doing = Literal["load", "run", "show"]
 
 WAYS_ON: dict[Doing, str] = {
     "load": "R tries again; Ctrl+O opens a smaller model; --dtype bfloat16 is half of float32.",
-    "run": "R runs it again and records layers {fewer} alone; a shorter prompt (i) takes less, too.",
+    "run": "R runs it again and records layers {fewer} alone; a shorter prompt (i) takes less.",
     "show": "R starts it again; choose another view first, or a shorter prompt (i).",
 }
 

@@ -53,6 +53,8 @@ class ModelInfo(Struct, frozen=True, kw_only=True):
     """Whether two sentences are more to the model than one text."""
     notes: tuple[str, ...] = ()
     """Whatever the user should know: a fallback, a pickle file, a dtype changed."""
+    placement: str = ""
+    """Which layers are on which device, of a model that is spread over several."""
     opens_at: tuple[int, int] | None = None
     """The (layer, head) that a file begins with: one of a part of the layers has no others."""
 

@@ -13,6 +13,10 @@ class ModelOptions(Struct, frozen=True, kw_only=True):
     `record` is whose attention a run keeps: `all`, or a list of layers such as `0,3-5`, or `fit`,
     as many layers as there is memory for. `keep_on` is where: the `device` that computes it, the
     `cpu`, or `auto`, the CPU where the device has no room.
+
+    `device_map` is None, or `auto`: the weights are spread over all devices (accelerate), of which
+    `max_memory`, such as `0=20GB,cpu=40GB`, is what each may take. `quantize` packs them as they
+    are read (bitsandbytes).
     """
 
     model: str
@@ -24,6 +28,9 @@ class ModelOptions(Struct, frozen=True, kw_only=True):
     adapter: str | None = None
     record: str = "all"
     keep_on: Literal["auto", "device", "cpu"] = "auto"
+    device_map: str | None = None
+    max_memory: str | None = None
+    quantize: Literal["8bit", "4bit"] | None = None
 
 
 class PromptInput(Struct, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ import os
 import re
 import signal
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 
 from attntui.client.errors import EngineGone
@@ -52,6 +52,8 @@ class ChildProcess:
         self._log = log
         self._describe = describe
         self._last_line = ""
+        self._last_lines: deque[str] = deque(maxlen=LAST_LINES)
+        """Its own; the log may begin with those of a child before."""
         self._logging = asyncio.create_task(self._keep_lines(process.stderr))
 
     @property
@@ -95,7 +97,7 @@ class ChildProcess:
             await self._process.wait()
         await self._finish_log()
         status = self._process.returncode or 0
-        of_memory = of_memory and is_of_memory(status, list(self._log)[-LAST_LINES:])
+        of_memory = of_memory and is_of_memory(status, self._last_lines)
         return EngineGone(self._describe(status, self._last_line), of_memory)
 
     async def _keep_lines(self, stream: asyncio.StreamReader) -> None:
@@ -109,7 +111,9 @@ class ChildProcess:
         self._keep([rest] if rest else [])
 
     def _keep(self, lines: list[str]) -> None:
-        self._log.extend(line[:LINE_LENGTH] for line in lines)
+        short = [line[:LINE_LENGTH] for line in lines]
+        self._log.extend(short)
+        self._last_lines.extend(short)
         self._last_line = next((line for line in reversed(lines) if line.strip()), self._last_line)
 
     async def _finish_log(self) -> None:
@@ -166,7 +170,7 @@ def describe_exit(status: int, last_line: str) -> str:
     return f"The engine {how}; its last words: {last}" if last else f"The engine {how}."
 
 
-def is_of_memory(status: int, last_lines: Sequence[str]) -> bool:
+def is_of_memory(status: int, last_lines: Iterable[str]) -> bool:
     """Whether a process probably ended for want of memory.
 
     Linux kills what takes too much (SIGKILL; 137 is how a shell, ssh or a container's runtime says

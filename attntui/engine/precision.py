@@ -76,8 +76,9 @@ def check_room(
     """
     wanted, free = _bytes(weights, dtype, options, config), devices.free(device)
     limit = limits.tightest() if device.type == "cpu" else None
-    if limit is not None and limit.is_address_space:
-        wanted += weights.stored_bytes  # the files are mapped while they are read
+    is_mapped = limit is not None and limit.is_address_space
+    mapped = weights.stored_bytes if is_mapped else 0  # the files, while they are read
+    wanted += mapped
     if free is None or wanted <= free:
         return
     packed = getattr(config, "quantization_config", None) is not None
@@ -86,10 +87,11 @@ def check_room(
         shown = f"in {options.quantize}"
     where = f"on {device}" if limit is None else limit.where
     pinned = f" beside the pinned run's model, which takes {size(held)}" if held else ""
-    ways = ", ".join(_ways(weights, dtype, device, options, config, free))
+    *ways, last = _ways(weights, dtype, device, options, config, free - mapped)
+    better = f"{', '.join(ways)} or {last}" if ways else last
     raise UserError(
         f"{sanitise(options.model)} needs {size(wanted)} {shown} and {size(free)} are free {where}"
-        f"{pinned}: use {ways}."
+        f"{pinned}: use {better}."
     )
 
 

@@ -9,6 +9,9 @@ from attntui.core.selection import choose, describe, parse_selection, spread
 
 MOST = 3
 Doing = Literal["load", "run", "show"]
+SHORTER = (
+    "A shorter prompt (i), a smaller model (Ctrl+O) or --dtype bfloat16 take less; R tries again."
+)
 
 WAYS_ON: dict[Doing, str] = {
     "load": "R tries again; Ctrl+O opens a smaller model; --dtype bfloat16 is half of float32.",
@@ -22,14 +25,16 @@ class Deaths:
     """The deaths in a row, and what the last one for want of memory was of."""
 
     count: int = 0
-    _of: tuple[Doing, PromptInput | None, str | None] | None = None
+    _of: tuple[Doing, PromptInput | None] | None = None
 
     def survived(self) -> None:
         """A prompt has run."""
         self.count = 0
+        if self._of is not None and self._of[0] != "show":
+            self._of = None
 
     def is_worth_another_try(
-        self, gone: EngineGone, doing: Doing, prompt: PromptInput | None, record: str | None
+        self, gone: EngineGone, doing: Doing, prompt: PromptInput | None
     ) -> bool:
         """Whether to start the engine and do the same again.
 
@@ -42,7 +47,7 @@ class Deaths:
                 return True
             self.count = 0
             return False
-        before, self._of = self._of, (doing, prompt, record)
+        before, self._of = self._of, (doing, prompt)
         return before != self._of
 
 

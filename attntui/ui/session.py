@@ -33,7 +33,7 @@ from attntui.core.protocol import (
     Unload,
 )
 from attntui.core.tokens import sanitise
-from attntui.ui.deaths import MOST, WAYS_ON, Deaths, Doing, fewer
+from attntui.ui.deaths import MOST, SHORTER, WAYS_ON, Deaths, Doing, fewer
 from attntui.ui.examples import example_prompt
 from attntui.ui.memory import Past
 from attntui.ui.messages import (
@@ -82,6 +82,10 @@ class Session:
     offered: str | None = None
     """What `record` R makes of the present one."""
     _deaths: Deaths = field(default_factory=Deaths)
+    _doing: Doing = "load"
+    """What the engine was last asked for that may take much memory."""
+    _last_model: ModelInfo | None = None
+    """The one that was loaded last, whether or not the engine lives."""
 
     def __post_init__(self) -> None:
         self.engine.on_exit = self._engine_ended
@@ -91,9 +95,7 @@ class Session:
         self.model = self.base = None
         self.held = frozenset()
         if not self.busy:
-            again = not gone.asked or self._deaths.is_worth_another_try(
-                gone, "show", self.prompt, self.options.record
-            )
+            again = not gone.asked or self._deaths.is_worth_another_try(gone, "show", self.prompt)
             way_on = "Starting it again." if again else WAYS_ON["show"]
             self.post(EngineEnded(f"{gone} {way_on}", again))
 
@@ -149,24 +151,20 @@ class Session:
         return True
 
     def _died(self, gone: EngineGone) -> bool:
-        doing: Doing = "load" if self.model is None else "run"
-        offered = fewer(self.model, self.options.record)
+        doing, offered = self._doing, fewer(self._last_model, self.options.record)
         self.model = self.base = None
         self.held = frozenset()
         if self._closed:
             return True
-        if self._deaths.is_worth_another_try(gone, doing, self.prompt, self.options.record):
+        if self._deaths.is_worth_another_try(gone, doing, self.prompt):
             self.post(Trouble(f"{gone} Starting it again."))
             return False
         if not gone.of_memory:
             self.post(Trouble(f"{gone} It ended {MOST} times; R tries again, L shows its log."))
             return True
-        if doing == "run" and offered is not None:
-            self.offered = offered
-            way_on = WAYS_ON["run"].format(fewer=offered)
-        else:
-            way_on = WAYS_ON["load"]
-        self.post(Trouble(f"{gone} {way_on}"))
+        self.offered = offered if doing == "run" else None
+        way_on = WAYS_ON[doing].format(fewer=offered)
+        self.post(Trouble(f"{gone} {SHORTER if doing == 'run' and offered is None else way_on}"))
         return True
 
     async def _start(self) -> None:
@@ -184,6 +182,7 @@ class Session:
     async def _load(self) -> None:
         if self.model is not None:
             return
+        self._doing = "load"
         if self.file is not None:
             request: Request = Open(self.file)
             self.post(Waiting("reading the file"))
@@ -193,6 +192,7 @@ class Session:
         reply, _ = await self.engine.ask(request, self._progress)
         assert isinstance(reply, Loaded)
         self.model, self.base = reply.model, None
+        self._last_model = reply.model
         self.held = frozenset(self._keep)
         if self.prompt is None and self.file is None:
             self.prompt = example_prompt(self.options.model, reply.model)
@@ -220,6 +220,7 @@ class Session:
         prompt = self.prompt if self.file is None else NO_PROMPT
         if prompt is None:
             return
+        self._doing = "run"
         self.post(Waiting("running the prompt"))
         self._runs += 1
         spare = tuple(self.held.difference(self._keep))

@@ -269,6 +269,8 @@ class MainScreen(
         self.say(message.sentence, severe=True)
         if message.again:
             self.work(None)
+        else:
+            self.post_message(Idle())
 
     def say(self, sentence: str, severe: bool = False) -> None:
         """A sentence over the keys, at once; longer for what went wrong. Never read as markup."""

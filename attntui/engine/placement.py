@@ -94,14 +94,15 @@ def device_of(model: nn.Module, otherwise: torch.device) -> torch.device:
     if not places:
         return otherwise
     gpus = [place for place in places.values() if place not in ("cpu", "disk")]
-    return torch.device(gpus[0]) if gpus else torch.device("cpu")
+    return torch.device(_named(gpus[0])) if gpus else torch.device("cpu")
 
 
 def described(model: nn.Module) -> str:
     """`layers 0-15 on cuda:0, 16-31 on cpu, the rest on cuda:0`; empty of a model in one place."""
     places: dict[str, Any] = getattr(model, "hf_device_map", None) or {}
-    if len({str(place) for place in places.values()}) < 2:
-        return ""
+    kinds = {str(place) for place in places.values()}
+    if len(kinds) < 2:
+        return "everything on disk" if kinds == {"disk"} else ""
     names = {id(module): name for name, module in model.named_modules()}
     parts: list[str] = []
     inside: list[str] = []
@@ -119,7 +120,8 @@ def described(model: nn.Module) -> str:
     others = {
         _named(place)
         for name, place in places.items()
-        if name not in inside and not any(each.startswith(f"{name}.") for each in inside)
+        if not any(f"{name}.".startswith(f"{each}.") for each in inside)
+        and not any(each.startswith(f"{name}.") for each in inside)
     }
     if others:
         parts.append(f"the rest on {' and '.join(sorted(others))}")

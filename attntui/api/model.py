@@ -89,6 +89,11 @@ def load(
     trust_remote_code: bool = False,
     offline: bool = False,
     adapter: str | os.PathLike[str] | None = None,
+    record: str = "all",
+    keep_on: Literal["auto", "device", "cpu"] = "auto",
+    device_map: Literal["auto"] | None = None,
+    max_memory: str | None = None,
+    quantize: Literal["8bit", "4bit"] | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Model:
     """Load a model in a process of its own.
@@ -101,6 +106,12 @@ def load(
         trust_remote_code: run the Python code that the model brings along.
         offline: use no network.
         adapter: a PEFT adapter, a folder or a hub id, merged into the model (extra attntui[peft]).
+        record: whose attention a trace keeps: all, a list of layers such as 0,3-5, or fit, as many
+            layers as memory has room for.
+        keep_on: where it is kept; auto: on the CPU where the device has no room.
+        device_map: auto: spread the layers over all devices (extra attntui[accelerate]).
+        max_memory: what each may take of them, such as 0=20GB,cpu=40GB.
+        quantize: pack the weights as they are read (extra attntui[quantize]).
         progress: called, in another thread, with how far the loading is.
 
     Raises:
@@ -116,6 +127,11 @@ def load(
             trust_remote_code=trust_remote_code,
             offline=offline,
             adapter=None if adapter is None else os.fspath(adapter),
+            record=record,
+            keep_on=keep_on,
+            device_map=device_map,
+            max_memory=max_memory,
+            quantize=quantize,
         )
     )
 

@@ -11,10 +11,10 @@ from attntui.cli.progress import ProgressLine
 from attntui.cli.tracing import traced
 from attntui.core.errors import UserError
 from attntui.core.protocol import Basis, Edits, ModelOptions, PromptInput, Reading, Stack
+from attntui.core.selection import Selection, parse_selection
 from attntui.export.file import NUMBERS, PICTURES, TEXTS, Kind, Looks, fill, kind_of
 from attntui.export.formats import FORMATS
 from attntui.export.matrices import Numbers, Wanted, sections
-from attntui.export.selection import Selection, parse_selection
 from attntui.export.space import check_space
 from attntui.export.tower import choose_tower
 from attntui.export.write import STDOUT, whole_file

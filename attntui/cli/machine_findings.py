@@ -7,11 +7,11 @@ import platform
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import attntui
 from attntui.cli.findings import Finding
+from attntui.core import limits
 from attntui.core.amounts import human_bytes
 
 SECONDS = 120
@@ -93,21 +93,19 @@ def _memory() -> Iterator[Finding]:
     if total:
         text = f"{human_bytes(free)} of {human_bytes(total)} free" if free else human_bytes(total)
         yield Finding("note" if free and free < 2e9 else "ok", "memory", text)
+    tightest = limits.tightest()
+    if tightest is not None and tightest.free < free:
+        yield Finding("note", "limit", f"{human_bytes(tightest.free)} free {tightest.where}")
     yield Finding("ok", "processors", str(len(_processors())))
 
 
 def memory() -> tuple[int, int]:
-    """Available and total bytes of memory; 0 where unknown."""
+    """Available and total bytes of the machine's memory; 0 where unknown."""
     try:
         total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (ValueError, OSError):
         total = 0
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-    except OSError:
-        return 0, total
-    table = dict(line.split(":", 1) for line in lines if ":" in line)
-    return int(table.get("MemAvailable", "0 kB").split()[0]) * 1024, total
+    return (limits.machine_available() or 0), total
 
 
 def _processors() -> set[int]:

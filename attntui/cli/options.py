@@ -13,6 +13,7 @@ from attntui.cli.places import PlaceChoice
 from attntui.cli.prompts import check_text, default_prompt, read_prompt
 from attntui.core.errors import UserError
 from attntui.core.protocol import ModelOptions, PromptInput, Stack
+from attntui.core.selection import parse_selection
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,41 @@ class ModelChoice(PlaceChoice):
             show_default=False,
         ),
     ] = None
+    record: Annotated[
+        str,
+        Option(
+            metavar="LAYERS",
+            help="Whose attention is kept: all, a list such as 0,3-5, or fit, as many layers as"
+            " memory has room for.",
+        ),
+    ] = "all"
+    keep_on: Annotated[
+        Literal["auto", "device", "cpu"],
+        Option(help="Where it is kept; auto: on the CPU where the GPU has no room."),
+    ] = "auto"
+    device_map: Annotated[
+        Literal["auto"] | None,
+        Option(
+            help="auto: spread the layers over all GPUs and the CPU (with the extra"
+            " attntui[accelerate]).",
+            show_default=False,
+        ),
+    ] = None
+    max_memory: Annotated[
+        str | None,
+        Option(
+            metavar="LIST",
+            help="What each device may take of them: 0=20GB,cpu=40GB.",
+            show_default=False,
+        ),
+    ] = None
+    quantize: Annotated[
+        Literal["8bit", "4bit"] | None,
+        Option(
+            help="Pack the weights as they are read (with the extra attntui[quantize]).",
+            show_default=False,
+        ),
+    ] = None
 
     def options(self) -> ModelOptions:
         """As the engine takes them."""
@@ -62,7 +98,22 @@ class ModelChoice(PlaceChoice):
             trust_remote_code=self.trust_remote_code,
             offline=self.offline,
             adapter=check_text(self.adapter, "--adapter") if self.adapter else None,
+            record=_checked_record(self.record),
+            keep_on=self.keep_on,
+            device_map=self.device_map,
+            max_memory=self.max_memory and check_text(self.max_memory, "--max-memory"),
+            quantize=self.quantize,
         )
+
+
+def _checked_record(record: str) -> str:
+    """
+    Raises:
+        UserError: it is neither `fit` nor a list of layers.
+    """
+    if record != "fit":
+        parse_selection(record, "--record")
+    return record
 
 
 @dataclass(frozen=True)

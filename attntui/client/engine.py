@@ -16,7 +16,7 @@ from attntui.client.errors import EngineFault, EngineGone, Superseded
 from attntui.client.place import ENGINE, Place, chosen
 from attntui.client.process import LOG_LINES, ChildProcess, spawn
 from attntui.client.slots import Slot
-from attntui.core.errors import TryAgain, UserError
+from attntui.core.errors import NoRoom, TryAgain, UserError
 from attntui.core.frames import (
     MAX_HEADER,
     PREFIX,
@@ -42,6 +42,8 @@ __all__ = ["Engine", "EngineFault", "EngineGone", "Response", "Superseded"]
 
 HELLO_CALL = 0
 STOPPED = "The engine was stopped."
+USERS: dict[str, type[UserError]] = {"user": UserError, "again": TryAgain, "room": NoRoom}
+"""What a reply of a kind is raised as, of those that the user can mend."""
 
 if TYPE_CHECKING:
     import numpy as np
@@ -215,10 +217,11 @@ class Engine:
         except FrameError as error:
             self._farewell = self._farewell or f"The engine was ended: {sanitise(str(error))}."
             child.kill()
-        words = await child.last_words()
+        last = await child.last_words()
         asked = self._farewell == STOPPED
-        self._farewell = self._farewell or words
-        gone = EngineGone(self._farewell)
+        busy = any(not each.answer.done() for each in self._waiting.values())
+        gone = EngineGone(self._farewell or str(last), last.of_memory, busy)
+        self._farewell = str(gone)
         hello = self._waiting.get(HELLO_CALL)
         starting = hello is not None and not hello.answer.done()  # Then `start` raises it.
         self._fail_all(gone)
@@ -274,6 +277,6 @@ def _check_hello(reply: Reply) -> None:
 
 def _error(failed: Failed) -> Exception:
     message = sanitise(failed.message)
-    if failed.kind == "user":
-        return TryAgain(message) if failed.again else UserError(message)
+    if failed.kind in USERS:
+        return USERS[failed.kind](message)
     return EngineGone(message) if failed.kind == "fatal" else EngineFault(message)

@@ -2,7 +2,15 @@
 
 
 class EngineGone(Exception):
-    """The engine is not there any more: `str(error)` is one plain sentence that says why."""
+    """The engine is not there any more: `str(error)` is one plain sentence that says why.
+
+    `of_memory`: probably for want of memory, so that the same would end it again. `asked`: whether
+    it was at work.
+    """
+
+    def __init__(self, sentence: str, of_memory: bool = False, asked: bool = False) -> None:
+        super().__init__(sentence)
+        self.of_memory, self.asked = of_memory, asked
 
 
 class EngineFault(Exception):

@@ -9,7 +9,7 @@ import os
 import re
 import signal
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 
 from attntui.client.errors import EngineGone
@@ -18,6 +18,17 @@ from attntui.core.tokens import sanitise
 LOG_LINES = 2_000
 LINE_LENGTH = 4_000
 """Characters kept of one log line; a progress bar may be one endless line."""
+
+LAST_LINES = 40
+"""Among which an abort says what it was of: a traceback follows."""
+OUT_OF_MEMORY = (
+    "bad_alloc",
+    "memoryerror",
+    "out of memory",
+    "cannot allocate memory",
+    "can't allocate memory",
+    "unable to allocate",
+)
 
 SHOWN_LENGTH = 300
 BUFFER = 2**22
@@ -41,6 +52,8 @@ class ChildProcess:
         self._log = log
         self._describe = describe
         self._last_line = ""
+        self._last_lines: deque[str] = deque(maxlen=LAST_LINES)
+        """Its own; the log may begin with those of a child before."""
         self._logging = asyncio.create_task(self._keep_lines(process.stderr))
 
     @property
@@ -72,16 +85,20 @@ class ChildProcess:
         await self._process.wait()
         await self._finish_log()
 
-    async def last_words(self) -> str:
+    async def last_words(self) -> EngineGone:
         """Wait for the child to end (it has stopped answering) and say in one sentence how."""
+        of_memory = True
         try:
             async with asyncio.timeout(GRACE):
                 await self._process.wait()
         except TimeoutError:
+            of_memory = False
             self.kill()
             await self._process.wait()
         await self._finish_log()
-        return self._describe(self._process.returncode or 0, self._last_line)
+        status = self._process.returncode or 0
+        of_memory = of_memory and is_of_memory(status, self._last_lines)
+        return EngineGone(self._describe(status, self._last_line), of_memory)
 
     async def _keep_lines(self, stream: asyncio.StreamReader) -> None:
         """Log what `stream` says, one line at a time; a carriage return ends a line too."""
@@ -94,7 +111,9 @@ class ChildProcess:
         self._keep([rest] if rest else [])
 
     def _keep(self, lines: list[str]) -> None:
-        self._log.extend(line[:LINE_LENGTH] for line in lines)
+        short = [line[:LINE_LENGTH] for line in lines]
+        self._log.extend(short)
+        self._last_lines.extend(short)
         self._last_line = next((line for line in reversed(lines) if line.strip()), self._last_line)
 
     async def _finish_log(self) -> None:
@@ -137,7 +156,7 @@ async def spawn(
 
 def describe_exit(status: int, last_line: str) -> str:
     """One plain sentence on how a process ended, with the last line that it wrote."""
-    if status == -signal.SIGKILL:
+    if status in {-signal.SIGKILL, 128 + signal.SIGKILL}:
         how = "was killed (SIGKILL), probably because the machine ran out of memory"
     elif status < 0:
         how = f"was ended by {_signal_name(-status)}"
@@ -149,6 +168,18 @@ def describe_exit(status: int, last_line: str) -> str:
     if len(last) > SHOWN_LENGTH:
         last = last[: SHOWN_LENGTH - 1] + "…"
     return f"The engine {how}; its last words: {last}" if last else f"The engine {how}."
+
+
+def is_of_memory(status: int, last_lines: Iterable[str]) -> bool:
+    """Whether a process probably ended for want of memory.
+
+    Linux kills what takes too much (SIGKILL; 137 is how a shell, ssh or a container's runtime says
+    so); where an address space is limited, C++ code that cannot go on without aborts.
+    """
+    if status in {-signal.SIGKILL, 128 + signal.SIGKILL}:
+        return True
+    text = " ".join(last_lines).lower()
+    return bool(status) and any(phrase in text for phrase in OUT_OF_MEMORY)
 
 
 def _signal_name(number: int) -> str:

@@ -7,3 +7,7 @@ class UserError(Exception):
 
 class TryAgain(UserError):
     """The same may succeed another time, as where a network failed."""
+
+
+class NoRoom(UserError):
+    """A run takes more memory than there is; one that records fewer layers (`fit`) may not."""

@@ -23,7 +23,7 @@ from transformers import (
 
 from attntui.core.errors import UserError
 from attntui.engine.kernels import attend, reference
-from attntui.engine.masks import Mask, as_mask, lazy_mask
+from attntui.engine.masks import Mask, RuleMask, as_mask, lazy_mask
 
 NAME = "attntui"
 """transformers gives a meaning to a slash and to the names of its own kernels inside a name."""
@@ -74,6 +74,21 @@ def checked_rows(queries: int) -> list[int]:
     return sorted({0, queries // 2, queries - 1})
 
 
+@dataclass(frozen=True)
+class Recording:
+    """What a forward leaves behind."""
+
+    layers: frozenset[int] | None = None
+    """Those whose attention is kept; None: all."""
+    calls: frozenset[int] | None = None
+    """The numbers of their calls of the attention function."""
+    on_cpu: bool = False
+    """Whether q, k and v go to the CPU at once, whatever computes them."""
+
+
+EVERYTHING = Recording()
+
+
 @dataclass(eq=False, repr=False)
 class Call:
     """One recorded call of the attention function; its tensors are the model's own if possible."""
@@ -93,6 +108,8 @@ class Call:
     output: Tensor | None = None  # (checked rows, heads, value size)
     checked: tuple[int, ...] = ()
     """The rows of which the kernel's own output is kept, see `checked_rows`."""
+    kept: bool = True
+    """Whether q, k and v are there: without, the call is known to have been, and no more."""
 
     @property
     def groups(self) -> int:
@@ -103,6 +120,20 @@ class Call:
         """Everything kept."""
         kept = (self.query, self.key, self.value, self.sinks, self.bias, self.output)
         return [tensor for tensor in kept if tensor is not None]
+
+    def mask_rows(self, start: int, stop: int) -> Tensor:
+        """See `Mask.rows`: where q is. A rule is asked where the model's first layer is, which made
+        it for all layers."""
+        return self.mask.rows(start, stop).to(self.query.device)
+
+    def forget(self) -> None:
+        """Keep nothing but the call's place."""
+        self.query, self.key, self.value = (
+            each.new_empty(*each.shape[:2], 0, each.shape[3])
+            for each in (self.query, self.key, self.value)
+        )
+        self.bias, self.mask = None, RuleMask(0, 0, self.query.device, plain="full")
+        self.kept = False
 
 
 class Listener(Protocol):
@@ -139,9 +170,16 @@ class Recorder:
     """
 
     def __init__(
-        self, model: nn.Module, as_eager: bool = False, changes: Changes | None = None
+        self,
+        model: nn.Module,
+        as_eager: bool = False,
+        changes: Changes | None = None,
+        what: Recording = EVERYTHING,
     ) -> None:
         self.calls: list[Call] = []
+        self._what = what
+        self._bias: tuple[Tensor, Tensor] | None = None
+        """The last position bias that was moved, which a stack's layers share, and the copy."""
         self.as_eager = as_eager
         self._changes = changes or {}
         self._names = {id(module): name for name, module in model.named_modules()}
@@ -153,10 +191,26 @@ class Recorder:
         call.index = len(self.calls)
         call.name = self._names.get(id(module), type(module).__name__)
         call.cross = bool(getattr(module, "is_cross_attention", False))
-        call.query, call.key, call.value = own(call.query, call.key, call.value)
-        call.checked = tuple(checked_rows(call.query.shape[2]))
-        call.output = output[0, list(call.checked)]
+        if self._what.calls is None or call.index in self._what.calls:
+            call.checked = tuple(checked_rows(call.query.shape[2]))
+            call.output = output[0, list(call.checked)]
+            if self._what.on_cpu:
+                self._move(call)
+            call.query, call.key, call.value = own(call.query, call.key, call.value)
+        else:
+            call.forget()
         self.calls.append(call)
+
+    def _move(self, call: Call) -> None:
+        call.query, call.key, call.value = (
+            each.cpu() for each in (call.query, call.key, call.value)
+        )
+        call.output = None if call.output is None else call.output.cpu()
+        call.sinks = None if call.sinks is None else call.sinks.cpu()
+        if call.bias is not None:
+            if self._bias is None or self._bias[0] is not call.bias:
+                self._bias = call.bias, call.bias.cpu()
+            call.bias = self._bias[1]
 
     def heard(self, module: nn.Module, call: Call, output: Tensor) -> Tensor:
         """See `Listener`."""
@@ -164,7 +218,7 @@ class Recorder:
         output = output if change is None else change.cut(call, output)
         self.add(module, call, output)
         if self.as_eager:
-            output = reference(call)
+            output = reference(call)  # the check at load, which keeps every call where it is
         return output if change is None else change.ablate(output)
 
 
@@ -183,10 +237,13 @@ def listening(listener: Listener) -> Iterator[None]:
 
 @contextmanager
 def recording(
-    model: nn.Module, as_eager: bool = False, changes: Changes | None = None
+    model: nn.Module,
+    as_eager: bool = False,
+    changes: Changes | None = None,
+    what: Recording = EVERYTHING,
 ) -> Iterator[Recorder]:
     """Record the calls of the forward pass inside, and change some."""
-    recorder = Recorder(model, as_eager, changes)
+    recorder = Recorder(model, as_eager, changes, what)
     with listening(recorder):
         yield recorder
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from attntui.core import limits
 from attntui.core.errors import UserError
 from attntui.core.tokens import sanitise
 
@@ -116,36 +117,9 @@ def resident() -> int:
 
 
 def available() -> int | None:
-    """Bytes of memory this process could still take: the machine's, or its container's if less."""
-    found = [size for size in (_machine_available(), _container_available()) if size is not None]
-    return min(found, default=None)
-
-
-def _machine_available() -> int | None:
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        fields = dict(line.split(":", 1) for line in lines)
-        return int(fields["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError, ValueError):
-        pass
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, ValueError):
-        return None
-
-
-def _container_available() -> int | None:
-    """What a version 2 control group still allows; page cache counts as free."""
-    group = Path("/sys/fs/cgroup")
-    try:
-        limit = (group / "memory.max").read_text().strip()
-        if limit == "max":
-            return None
-        statistics = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
-        used = int((group / "memory.current").read_text())
-        return int(limit) - used + int(statistics.get("inactive_file", 0))
-    except (OSError, ValueError):
-        return None
+    """Bytes of memory this process could still take, whatever limits it; None: nobody tells."""
+    limit = limits.tightest()
+    return None if limit is None else limit.free
 
 
 def release() -> None:

@@ -20,6 +20,7 @@ from attntui.engine.capture import Changes
 from attntui.engine.forward import CheckCancel, Report, never, outermost_lists, silent
 from attntui.engine.layers import RecordedLayer
 from attntui.engine.model import has_decoder
+from attntui.engine.placement import in_place
 from attntui.engine.projections import head_weights, projection
 from attntui.engine.stream import Affine, Passed, close, frozen, watching
 from attntui.engine.views import Views
@@ -56,6 +57,7 @@ def attribution(
     if has_decoder(again.loaded.model):
         raise _refusal("a decoder reads an encoder's output, too")
     tower = views.tower("self")
+    tower.check_recorded("Direct attribution")
     if not all(isinstance(layer, RecordedLayer) for layer in tower.present):
         raise UserError(EAGER)
     found = _Forward(again, target.position, len(tower.layers), check_cancel, progress)
@@ -149,8 +151,10 @@ class _Forward:
         weights = head_weights(loaded, encoded, layer)
         given = self._heads.given[layer.call.index].to(weights.device)
         heads = (given[:, None] @ weights)[:, 0].cpu().double()
-        bias = getattr(projection(loaded, encoded, layer), "bias", None)
-        return heads, torch.zeros_like(heads[0]) if bias is None else bias.cpu().double()
+        module = projection(loaded, encoded, layer)
+        with in_place(module):
+            bias = getattr(module, "bias", None)
+            return heads, torch.zeros_like(heads[0]) if bias is None else bias.cpu().double()
 
     def _sublayers(self, number: int) -> list[Passed]:
         """The fewest children whose outputs a layer adds to its input."""
@@ -203,8 +207,9 @@ class _Forward:
         return reader * scale, constant
 
     def _row(self, token: int) -> tuple[Tensor, float]:
-        bias = 0.0 if self._head.bias is None else float(self._head.bias[token])
-        return self._head.weight[token].detach().cpu().double(), bias
+        with in_place(self._head):
+            bias = 0.0 if self._head.bias is None else float(self._head.bias[token])
+            return self._head.weight[token].detach().cpu().double(), bias
 
     def check_sum(self, total: Tensor) -> None:
         """

@@ -2,10 +2,11 @@
 
 import sys
 import traceback
+from typing import Literal
 
 import torch
 
-from attntui.core.errors import TryAgain, UserError
+from attntui.core.errors import NoRoom, TryAgain, UserError
 from attntui.core.protocol import Failed, Load, Request, Trace
 from attntui.core.tokens import sanitise
 from attntui.engine.model import Cancelled
@@ -25,6 +26,8 @@ STICKY = (
 )
 """CUDA errors after which every later call of the process fails, or answers wrongly."""
 
+KINDS: dict[type[UserError], Literal["again", "room"]] = {TryAgain: "again", NoRoom: "room"}
+
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory")
 
 
@@ -32,12 +35,13 @@ def failed(error: BaseException, request: Request) -> tuple[Failed, bool]:
     """The reply for an exception, and whether memory should be given back before going on."""
     heavy = isinstance(request, (Load, Trace))
     if isinstance(error, UserError):
-        return Failed("user", _shown(error), isinstance(error, TryAgain)), heavy
+        return Failed(KINDS.get(type(error), "user"), _shown(error)), heavy
     if isinstance(error, Cancelled):
         return Failed("cancelled", "Cancelled."), heavy
     print(redacted("".join(traceback.format_exception(error))), file=sys.stderr)
     if is_out_of_memory(error):
-        return Failed("user", _reduce(request)), True
+        kind: Literal["room", "user"] = "room" if isinstance(request, Trace) else "user"
+        return Failed(kind, _reduce(request)), True
     sentence = _sentence(error)
     if is_sticky(error):
         return Failed("fatal", f"The GPU gave up and the engine must restart: {sentence}"), False
@@ -69,8 +73,8 @@ def _reduce(request: Request) -> str:
         )
     if isinstance(request, Trace):
         return (
-            "There is not enough memory to run this prompt: shorten it, or load the model with "
-            "--dtype bfloat16 or on another --device."
+            "Memory ran out while this prompt ran: record fewer layers (--record fit), shorten it, "
+            "or load the model with --dtype bfloat16 or on another --device."
         )
     return (
         "There is not enough memory to compute this: use a shorter prompt, or free memory that "

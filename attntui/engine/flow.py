@@ -37,6 +37,7 @@ def capacities(tower: Tower, view: Flow, check_cancel: CheckCancel = never) -> T
             f"flow needs a largest flow for every pair of tokens: it is for {MOST_TOKENS} tokens at"
             f" most, and here are {tower.shape[0]}; rollout is for longer ones."
         )
+    tower.check_recorded("Flow")
     if not 0 <= view.residual <= 1:
         raise UserError(f"the residual must be between 0 and 1, not {view.residual:g}.")
     steps = []

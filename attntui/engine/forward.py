@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 from attntui.core.errors import UserError
 from attntui.core.protocol import SIDES
 from attntui.engine import eager
-from attntui.engine.capture import Changes, recording, storage_bytes
+from attntui.engine.capture import EVERYTHING, Changes, Recording, recording, storage_bytes
 from attntui.engine.layers import DenseLayer, RecordedLayer
 from attntui.engine.model import Encoded, LoadedModel
 from attntui.engine.stacks import Tower, dense_towers, recorded_towers
@@ -37,11 +37,12 @@ def forward(
     progress: Report = silent,
     as_eager: bool = False,
     changes: Changes | None = None,
+    what: Recording = EVERYTHING,
 ) -> tuple[tuple[Tower, ...], Any]:
     """Run the model once; its towers of attention and its outputs.
 
     `check_cancel` is called before every layer. `as_eager` rounds as `kernels.reference` does.
-    `changes`: see `edits`.
+    `changes`: see `edits`. `what` is kept of it.
 
     Raises:
         UserError: the model has no attention that can be shown.
@@ -49,7 +50,7 @@ def forward(
     model, inputs = loaded.model, arguments(loaded.model, encoded)
     with torch.no_grad(), watched(model, check_cancel, progress):
         if loaded.capture == "interface":
-            with recording(model, as_eager, changes) as recorder:
+            with recording(model, as_eager, changes, what) as recorder:
                 outputs = model(**inputs)
             towers = recorded_towers(recorder.calls, model)
         else:
@@ -58,7 +59,7 @@ def forward(
             lengths = {side.name: len(side.tokens) for side in encoded.sides}
             sizes = {stack: (lengths[SIDES[stack][0]], lengths[SIDES[stack][1]]) for stack in found}
             eager.check_shapes(model, found, sizes)
-            towers = dense_towers(found)
+            towers = dense_towers(found, what.layers)
     _check_sizes(towers, encoded)
     return towers, outputs
 
@@ -85,7 +86,8 @@ def logit_row(model: PreTrainedModel, inputs: dict[str, Any], position: int) -> 
     """(outputs): the logits at a position, of that alone where the model can leave out others."""
     keeps = "logits_to_keep" in inspect.signature(model.forward).parameters
     if keeps:
-        inputs = {**inputs, "logits_to_keep": torch.tensor([position], device=model.device)}
+        where = next(iter(inputs.values())).device
+        inputs = {**inputs, "logits_to_keep": torch.tensor([position], device=where)}
     logits: torch.Tensor = model(**inputs).logits[0]
     if logits.ndim == 1:  # classes
         return logits

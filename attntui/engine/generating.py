@@ -10,7 +10,7 @@ from torch import Tensor
 from attntui.core.errors import UserError
 from attntui.core.protocol import Generate, Generated, PromptInput
 from attntui.core.tokens import sanitise
-from attntui.engine import positions, sampling
+from attntui.engine import positions, room, sampling
 from attntui.engine.again import NO_MODEL, Again, Hearing
 from attntui.engine.encoding import encode
 from attntui.engine.forward import CheckCancel, never
@@ -41,6 +41,7 @@ class Whole:
 
     def __init__(self, base: Run, again: Again, kept: int, work: Work) -> None:
         self._again = replace(again, changes=within(again.changes, kept))
+        self._record = base.plan.record
         inputs, self._work = base.encoded.inputs, work
         self._name = "decoder_input_ids" if "decoder_input_ids" in inputs else "input_ids"
         self._others = {name: inputs[name] for name in inputs if name != self._name}
@@ -62,7 +63,12 @@ class Whole:
         """See `Source`."""
         again, work = self._again, self._work
         return trace(
-            again.loaded, encoded, number, changes=again.changes, check_cancel=work.check_cancel
+            again.loaded,
+            encoded,
+            number,
+            plan=room.plan(again.loaded, encoded, self._record),
+            changes=again.changes,
+            check_cancel=work.check_cancel,
         )
 
 

@@ -12,6 +12,7 @@ from attntui.engine.again import Again, Hearing, logit
 from attntui.engine.capture import Changes
 from attntui.engine.forward import CheckCancel, Report, never, silent
 from attntui.engine.layers import RecordedLayer, tile_rows
+from attntui.engine.quantising import check_gradients
 
 
 class _Outputs(Hearing):
@@ -33,9 +34,10 @@ def slopes(
     """∂y/∂o of every call of the attention function, each (queries, heads, value size) float32.
 
     Raises:
-        UserError: there is no such target.
+        UserError: there is no such target, or gradients would be wrong.
     """
     again.check(target)
+    check_gradients(again.loaded.model)
     outputs = _Outputs(again.changes)
     with torch.enable_grad():
         logits = again.logits_at(target.position, outputs, check_cancel, progress)

@@ -55,7 +55,7 @@ def reference(call: "Call") -> Tensor:
         scores = torch.tanh(scores / call.softcap) * call.softcap
     if call.bias is not None:
         scores = scores + call.bias
-    scores = _add(scores, call.mask.rows(0, call.query.shape[2]))
+    scores = _add(scores, call.mask_rows(0, call.query.shape[2]))
     if call.sinks is not None:
         sinks = call.sinks.reshape(1, -1, 1, 1).expand(*scores.shape[:3], 1)
         scores = torch.cat([scores, sinks.to(scores.dtype)], dim=-1)
@@ -67,7 +67,7 @@ def _tiles(call: "Call") -> Iterator[tuple[slice, slice, Tensor]]:
     """Rows, the keys that any of them sees, and their mask (1 or heads, rows, keys)."""
     for start in range(0, call.query.shape[2], TILE):
         rows = slice(start, min(start + TILE, call.query.shape[2]))
-        mask = call.mask.rows(rows.start, rows.stop)
+        mask = call.mask_rows(rows.start, rows.stop)
         seen = allowed(mask).flatten(0, 1).any(0).nonzero()
         keys = slice(int(seen[0]), int(seen[-1]) + 1) if len(seen) else slice(0, mask.shape[-1])
         yield rows, keys, mask[..., keys]

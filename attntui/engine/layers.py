@@ -65,7 +65,7 @@ class RecordedLayer:
 
     def allowed(self, start: int, stop: int) -> Tensor:
         """See `Layer`."""
-        rows = allowed(self.call.mask.rows(start, stop)).any(0)
+        rows = allowed(self.call.mask_rows(start, stop)).any(0)
         return rows.expand(stop - start, self.keys)
 
     def output(self, weights: Tensor) -> Tensor:
@@ -90,7 +90,7 @@ class RecordedLayer:
         if call.bias is not None:
             bias = call.bias[0] if call.bias.shape[1] == 1 else call.bias[0, heads]
             scores = scores + bias[:, start:stop].float()
-        mask = call.mask.rows(start, stop)
+        mask = call.mask_rows(start, stop)
         mask = mask if len(mask) == 1 else mask[heads]
         if mask.dtype != torch.bool:
             scores = scores + mask.float()

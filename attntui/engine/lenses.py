@@ -73,6 +73,7 @@ class Lenses:
             UserError: values are not known, or there is no such target.
         """
         for tower in towers.values():
+            tower.check_recorded("Relevance")
             for layer in tower.present:
                 self._recorded(layer)
         slopes = self.slopes(view.target, check_cancel, progress)

@@ -23,8 +23,10 @@ from attntui.engine import (
     devices,
     encoding,
     hub,
+    placement,
     positions,
     precision,
+    quantising,
     refusals,
     trust,
     weights,
@@ -51,7 +53,14 @@ class Plan:
 
     @property
     def quantised(self) -> bool:
-        return getattr(self.config, "quantization_config", None) is not None
+        """Whether the checkpoint itself is, or it is to be as it is read."""
+        own = getattr(self.config, "quantization_config", None) is not None
+        return own or self.options.quantize is not None
+
+    @property
+    def spread(self) -> bool:
+        """Whether accelerate puts the weights where they go."""
+        return self.options.device_map is not None
 
 
 def prepare(options: ModelOptions, work: Work) -> Plan:
@@ -62,10 +71,13 @@ def prepare(options: ModelOptions, work: Work) -> Plan:
         Cancelled: the call was given up.
     """
     precision.check(options.dtype)
+    placement.check(options)
+    quantising.check(options)
     device = devices.choose(options.device)
     source = hub.locate(options, work)
     found = weights.inspect(source.folder, options.model)
     config, remote = _read_config(source, options)
+    quantising.check_config(options, config)
     if remote:
         chosen = architecture.choose_remote(config, source, source.revision)
     else:
@@ -89,9 +101,9 @@ def load(
     """
     options, chosen = plan.options, plan.architecture
     dtype, note = precision.choose(options.dtype, plan.config, plan.weights, plan.device)
-    if not plan.quantised:
+    if not plan.spread:
         held = sum(each.model.get_memory_footprint() for each in beside)
-        precision.check_room(plan.weights, dtype, plan.device, options.model, held)
+        precision.check_room(plan.weights, dtype, plan.device, options, plan.config, held)
     kind: Literal["interface", "eager"] = (
         "interface" if capture.can_capture(chosen.model_class) else "eager"
     )
@@ -102,15 +114,16 @@ def load(
         model = adapter.merge(model, plan.merged, options.model)
         merged = plan.merged.note(options.model)
     model.eval().requires_grad_(False)
+    notes = (*plan.source.notes, chosen.note, note, merged, quantising.note(options))
     loaded = LoadedModel(
         model=model,
         tokenizer=plan.tokenizer,
         options=options,
-        device=plan.device,
-        dtype=model.dtype if plan.quantised else dtype,
+        device=placement.device_of(model, plan.device) if plan.spread else plan.device,
+        dtype=model.dtype if plan.quantised and options.quantize is None else dtype,
         capture=kind,
         predicts=chosen.predicts,
-        notes=[each for each in (*plan.source.notes, chosen.note, note, merged) if each],
+        notes=[each for each in notes if each],
     )
     if plan.weights.pickled:
         loaded.notes.append("The weights are a pickle (.bin), read with weights_only.")
@@ -120,6 +133,7 @@ def load(
     work.progress("checking attention")
     _check_attention(loaded)
     _check_causal(loaded)
+    loaded.notes += placement.notes(model, loaded.device)
     loaded.info = describe(loaded, plan.source)
     return loaded, loaded.info
 
@@ -133,7 +147,7 @@ def describe(loaded: LoadedModel, source: hub.Source) -> ModelInfo:
         architecture=sanitise(type(model).__name__),
         model_type=sanitise(str(model.config.model_type)),
         parameters=model.num_parameters(),
-        device=str(loaded.device),
+        device=_device_name(loaded),
         device_name=devices.title(loaded.device),
         dtype=str(loaded.dtype).removeprefix("torch."),
         capture=loaded.capture,
@@ -144,7 +158,14 @@ def describe(loaded: LoadedModel, source: hub.Source) -> ModelInfo:
         self_check=loaded.self_check,
         has_segments=encoding.takes_pairs(loaded),
         notes=tuple(sanitise(note) for note in loaded.notes),
+        placement=placement.described(model),
     )
+
+
+def _device_name(loaded: LoadedModel) -> str:
+    """`cuda:0`, or of a model that is spread `cuda:0+cuda:1`: where its layers run."""
+    others = {str(device) for device in loaded.layer_devices.values()} - {str(loaded.device)}
+    return "+".join([str(loaded.device), *sorted(others)])
 
 
 def _from(source: hub.Source, options: ModelOptions) -> dict[str, Any]:
@@ -191,14 +212,16 @@ def _read_weights(
     plan: Plan, dtype: torch.dtype, attention: str, work: Work
 ) -> tuple[Any, dict[str, Any]]:
     """The model on its device, and what transformers tells of the loading."""
-    quantised: dict[str, Any] = {"device_map": {"": plan.device}} if plan.quantised else {}
+    where: dict[str, Any] = {"device_map": {"": plan.device}} if plan.quantised else {}
+    where |= placement.arguments(plan.options)
     previous = logging.set_tqdm_hook(_bars(work))
     try:
         model, told = plan.architecture.loader.from_pretrained(
             **_from(plan.source, plan.options),
-            **quantised,
+            **where,
+            **quantising.arguments(plan.options, dtype),
             config=plan.config,
-            dtype="auto" if plan.quantised else dtype,
+            dtype="auto" if plan.quantised and plan.options.quantize is None else dtype,
             attn_implementation=attention,
             use_safetensors=not plan.weights.pickled,
             weights_only=True,
@@ -211,7 +234,7 @@ def _read_weights(
     finally:
         logging.set_tqdm_hook(previous)
     work.check_cancel()
-    if not plan.quantised and plan.device.type != "cpu":
+    if not plan.quantised and not plan.spread and plan.device.type != "cpu":
         work.progress(f"moving to {plan.device}")
         model = model.to(plan.device)
     return model, told
@@ -271,7 +294,7 @@ def _note_not_finite(loaded: LoadedModel, work: Work) -> None:
     bad = []
     for name, parameter in loaded.model.named_parameters():
         work.check_cancel()
-        if not parameter.is_floating_point() or parameter.itemsize < 2:
+        if not parameter.is_floating_point() or parameter.itemsize < 2 or parameter.is_meta:
             continue
         if not all_finite(parameter):
             bad.append(name)

@@ -20,6 +20,7 @@ from attntui.core.protocol import (
 from attntui.core.tokens import sanitise
 
 if TYPE_CHECKING:
+    from attntui.engine.footprint import Footprint
     from attntui.engine.late_logits import Head
     from attntui.engine.patterns import Measured
 
@@ -68,12 +69,20 @@ class LoadedModel:
     late_head: "Head | None" = None
     """What computes logits row by row, where that was tried and can be, see `late_logits`."""
     heads_tried: bool = False
+    footprint: "Footprint | None" = None
+    """What its runs take of memory, once the check prompt has run."""
+    layer_devices: dict[int, torch.device] = field(default_factory=dict)
+    """Where layers are that are not on `device`, by their numbers."""
     projections: dict[int, nn.Module] | None = None
     """The output projection after each call of the attention function, once asked."""
     outputs: dict[str, int] | None = None
     """What the model can say, by its number, once asked."""
     info: ModelInfo | None = None
     """The model in the words the screen shows, once loaded."""
+
+    def device_of(self, layer: int) -> torch.device:
+        """Where a layer is computed."""
+        return self.layer_devices.get(layer, self.device)
 
 
 def title(loaded: LoadedModel) -> str:

@@ -36,7 +36,9 @@ def order(run: Run, request: GetOrder, check_cancel: CheckCancel = never) -> lis
     if again is None or found is None:
         return [sums, np.zeros(1, np.int64)]
     encoded, swap = found
-    towers, _ = forward(again.loaded, encoded, check_cancel, changes=again.changes)
+    towers, _ = forward(
+        again.loaded, encoded, check_cancel, changes=again.changes, what=run.plan.recording
+    )
     other = next(each for each in towers if each.name == request.stack)
     for number, (layer, after) in enumerate(zip(tower.layers, other.layers, strict=True)):
         if layer is not None and after is not None:

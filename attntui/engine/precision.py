@@ -1,11 +1,15 @@
 """Which dtype a model runs in, and whether its weights fit."""
 
+from collections.abc import Iterator
+
 import torch
 from transformers import PreTrainedConfig
 
+from attntui.core import limits
 from attntui.core.errors import UserError
+from attntui.core.protocol import ModelOptions
 from attntui.core.tokens import sanitise
-from attntui.engine import devices
+from attntui.engine import devices, placement, quantising
 from attntui.engine.refusals import size
 from attntui.engine.weights import Weights
 
@@ -56,7 +60,12 @@ def _own(config: PreTrainedConfig, weights: Weights) -> torch.dtype:
 
 
 def check_room(
-    weights: Weights, dtype: torch.dtype, device: torch.device, name: str, held: int = 0
+    weights: Weights,
+    dtype: torch.dtype,
+    device: torch.device,
+    options: ModelOptions,
+    config: PreTrainedConfig,
+    held: int = 0,
 ) -> None:
     """
     Args:
@@ -65,13 +74,56 @@ def check_room(
     Raises:
         UserError: the weights take more memory than the device has free.
     """
-    wanted, free = weights.bytes_as(dtype), devices.free(device)
+    wanted, free = _bytes(weights, dtype, options, config), devices.free(device)
+    limit = limits.tightest() if device.type == "cpu" else None
+    is_mapped = limit is not None and limit.is_address_space
+    mapped = weights.stored_bytes if is_mapped else 0  # the files, while they are read
+    wanted += mapped
     if free is None or wanted <= free:
         return
-    shown = str(dtype).removeprefix("torch.")
-    smaller = "" if dtype in HALVES else " a smaller --dtype,"
+    packed = getattr(config, "quantization_config", None) is not None
+    shown = "as it is packed" if packed else f"in {str(dtype).removeprefix('torch.')}"
+    if options.quantize is not None:
+        shown = f"in {options.quantize}"
+    where = f"on {device}" if limit is None else limit.where
     pinned = f" beside the pinned run's model, which takes {size(held)}" if held else ""
+    *ways, last = _ways(weights, dtype, device, options, config, free - mapped)
+    better = f"{', '.join(ways)} or {last}" if ways else last
     raise UserError(
-        f"{sanitise(name)} needs {size(wanted)} in {shown} and {device} has {size(free)} free"
-        f"{pinned}: use{smaller} another --device, or a smaller model."
+        f"{sanitise(options.model)} needs {size(wanted)} {shown} and {size(free)} are free {where}"
+        f"{pinned}: use {better}."
     )
+
+
+def _bytes(
+    weights: Weights, dtype: torch.dtype, options: ModelOptions, config: PreTrainedConfig
+) -> int:
+    """What the weights take once they are read."""
+    if getattr(config, "quantization_config", None) is not None:
+        return weights.stored_bytes
+    if options.quantize is not None and weights.numbers is not None:
+        return quantising.packed_bytes(options.quantize, weights.numbers, dtype, config)
+    return weights.bytes_as(dtype)
+
+
+def _ways(
+    weights: Weights,
+    dtype: torch.dtype,
+    device: torch.device,
+    options: ModelOptions,
+    config: PreTrainedConfig,
+    free: int,
+) -> Iterator[str]:
+    """What would help, of all that could."""
+    packed = getattr(config, "quantization_config", None) is not None or options.quantize
+    if not packed and dtype not in HALVES and weights.bytes_as(torch.bfloat16) <= free:
+        yield "--dtype bfloat16"
+    if not packed and weights.numbers is not None:
+        four = quantising.packed_bytes("4bit", weights.numbers, torch.bfloat16, config)
+        if four <= free:
+            yield "--quantize 4bit"
+    if device.type == "cuda" and _bytes(weights, dtype, options, config) <= placement.total_free():
+        yield "--device-map auto"
+    if device.type == "cuda" or torch.cuda.is_available():
+        yield "another --device"
+    yield "a smaller model"

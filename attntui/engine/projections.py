@@ -11,6 +11,7 @@ from attntui.engine.capture import Call, listening
 from attntui.engine.forward import arguments
 from attntui.engine.layers import RecordedLayer
 from attntui.engine.model import Encoded, LoadedModel
+from attntui.engine.placement import in_place
 
 SHORT = 8
 """Tokens of a prompt that are enough to find them."""
@@ -41,7 +42,8 @@ def head_weights(loaded: LoadedModel, encoded: Encoded, layer: RecordedLayer) ->
         UserError: it was not found.
     """
     module = projection(loaded, encoded, layer)
-    weight: Tensor = module.get_parameter("weight").detach().to(layer.device).float()
+    with in_place(module):
+        weight: Tensor = module.get_parameter("weight").detach().to(layer.device).float()
     weight = weight if isinstance(module, Conv1D) else weight.T
     return weight.reshape(layer.info.heads, -1, weight.shape[-1])
 
@@ -92,5 +94,5 @@ def _is_plain(name: str, module: nn.Module) -> bool:
     """Whether a module's weight says all it does: quantised ones are packed, and an adapter adds
     to its base layer."""
     weight = module.get_parameter("weight")
-    readable = weight.ndim == 2 and weight.is_floating_point() and not weight.is_meta
+    readable = weight.ndim == 2 and weight.is_floating_point()
     return readable and not name.endswith("base_layer")

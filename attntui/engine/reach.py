@@ -10,7 +10,7 @@ import torch
 from attntui.core.errors import UserError
 from attntui.core.protocol import GetReach, SideInfo
 from attntui.engine import positions, room
-from attntui.engine.again import NO_MODEL, Again
+from attntui.engine.again import NO_MODEL
 from attntui.engine.forward import CheckCancel, Report, forward, never, silent
 from attntui.engine.layers import tiles
 from attntui.engine.model import Encoded, LoadedModel
@@ -36,7 +36,7 @@ def reach(
         raise UserError("a text is said once or more often, and tokens are 0 or more apart.")
     tower = run.views.tower(request.stack)
     if request.times > 1:
-        tower = _lengthened(run.again, request, check_cancel, progress)
+        tower = _lengthened(run, request, check_cancel, progress)
     found = np.full((1 + len(request.beyond), len(tower.layers), tower.heads), np.nan, np.float32)
     for number, layer in enumerate(tower.layers):
         progress("distances", number, len(tower.layers))
@@ -64,15 +64,15 @@ def _distances(start: int, stop: int, keys: int) -> torch.Tensor:
     return (rows[:, None] - torch.arange(keys)).abs()
 
 
-def _lengthened(
-    again: Again | None, request: GetReach, check_cancel: CheckCancel, progress: Report
-) -> Tower:
+def _lengthened(run: Run, request: GetReach, check_cancel: CheckCancel, progress: Report) -> Tower:
     """The stack's tower in a run of the longer text, with the run's own edits."""
+    again = run.again
     if again is None:
         raise UserError(NO_MODEL)
     prompt = repeated(again.loaded, again.encoded, request.times)
-    room.check(again.loaded, prompt)
-    towers, _ = forward(again.loaded, prompt, check_cancel, progress, changes=again.changes or None)
+    what = room.plan(again.loaded, prompt, run.plan.record).recording
+    changes = again.changes or None
+    towers, _ = forward(again.loaded, prompt, check_cancel, progress, changes=changes, what=what)
     return next(tower for tower in towers if tower.name == request.stack)
 
 

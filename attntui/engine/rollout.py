@@ -36,6 +36,7 @@ def rollout(
         raise UserError(
             f"the start layer must be from 0 to {len(tower.layers) - 1}, not {view.start_layer}."
         )
+    tower.check_recorded("Rollout", view.start_layer)
     layers = [layer for layer in tower.layers[view.start_layer :] if layer is not None]
     if not layers:
         raise UserError(f"no layer from {view.start_layer} on has attention.")

@@ -1,41 +1,204 @@
-"""Whether what a run keeps fits into memory, asked before the model runs.
+"""What a run takes of memory against what there is, and what it keeps: decided before it runs.
 
 On a CPU nothing refuses an allocation that is too large: the kernel ends the process instead, and
 the model with it.
 """
 
-from attntui.core.errors import UserError
-from attntui.core.protocol import SIDES
+from dataclasses import dataclass
+
+import torch
+
+from attntui.core import limits
+from attntui.core.errors import NoRoom, UserError
+from attntui.core.protocol import Side
+from attntui.core.selection import choose, describe, parse_selection, spread
+from attntui.core.tokens import sanitise
 from attntui.engine import devices
+from attntui.engine.capture import EVERYTHING, Recording
+from attntui.engine.footprint import Footprint
 from attntui.engine.late_logits import late_head, logits_bytes
 from attntui.engine.model import Encoded, LoadedModel
 from attntui.engine.refusals import size
 
+SPARE = 2**27
+"""Bytes left over on each device for whoever looks: a tile of rows (`layers`) and its copies."""
+CPU = torch.device("cpu")
 
-def check(loaded: LoadedModel, encoded: Encoded) -> None:
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run keeps, `record` as in `ModelOptions`, and what is to be said of it."""
+
+    record: str = "all"
+    recording: Recording = EVERYTHING
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Need:
+    """Bytes that a run takes: for work, for its outputs, and for the attention of each layer."""
+
+    work: int
+    outputs: int
+    layers: dict[int, int]
+
+
+def plan(loaded: LoadedModel, encoded: Encoded, record: str | None = None) -> Plan:
+    """What a run of a prompt keeps.
+
+    Everything, on the model's device; on the CPU where the device has no room for it. Fewer layers
+    only where somebody says so.
+
+    Args:
+        record: as in `ModelOptions`; None: what the model was loaded with.
+
+    Raises:
+        NoRoom: it takes more memory than there is, and fewer layers would not.
+        UserError: it takes more memory than there is, or there are no such layers.
+    """
+    record = loaded.options.record if record is None else record
+    footprint = loaded.footprint
+    if footprint is None:  # the check prompt at load
+        return Plan()
+    room = _Room(loaded, footprint, need(loaded, footprint, encoded))
+    found = room.most() if record == "fit" else room.place(_asked(loaded, footprint, record))
+    if found is None:
+        raise room.refusal(len(encoded.sides[-1].tokens), record)
+    return found
+
+
+def smaller(loaded: LoadedModel, plan: Plan, record: str | None) -> Plan | None:
+    """What to try where memory ran out all the same: the CPU, or half the layers; None: nothing."""
+    footprint, options = loaded.footprint, loaded.options
+    if footprint is None:
+        return None
+    room = _Room(loaded, footprint, None)
+    layers = plan.recording.layers or footprint.numbers
+    if not plan.recording.on_cpu and room.has_other_devices and options.keep_on == "auto":
+        return room.plan(layers, on_cpu=True)
+    if (options.record if record is None else record) != "fit" or len(layers) == 1:
+        return None
+    numbers = sorted(layers)
+    half = frozenset(numbers[at] for at in spread(len(numbers) // 2, len(numbers)))
+    return room.plan(half, plan.recording.on_cpu) if footprint.is_some(half) else None
+
+
+def need(loaded: LoadedModel, footprint: Footprint, encoded: Encoded) -> Need:
+    """What a run of everything takes."""
+    lengths: dict[Side, int] = {side.name: len(side.tokens) for side in encoded.sides}
+    itemsize = loaded.dtype.itemsize
+    if late_head(loaded, encoded) is None:
+        outputs = logits_bytes(loaded, encoded)
+    else:  # the states that the head reads, before and after the last norm
+        width = loaded.model.get_input_embeddings().weight.shape[-1]
+        outputs = 2 * width * itemsize * lengths[encoded.sides[-1].name]
+    work = footprint.work(lengths, loaded.capture == "eager", itemsize)
+    return Need(work, outputs, footprint.recorded(lengths))
+
+
+def _asked(loaded: LoadedModel, footprint: Footprint, record: str) -> frozenset[int]:
     """
     Raises:
-        UserError: the prompt's logits, and its attention where that is whole matrices, alone take
-            more memory than the device has free.
+        UserError: it is no list, or of layers that are not there or have no attention.
     """
-    wanted, free = _kept_bytes(loaded, encoded), devices.free(loaded.device)
-    if free is None or wanted <= free:
-        return
-    tokens = sum(len(side.tokens) for side in encoded.sides)
-    raise UserError(
-        f"A prompt of {tokens:,} tokens needs {size(wanted)} with this model and {loaded.device}"
-        f" has {size(free)} free: shorten it, or load the model with --dtype bfloat16 or on another"
-        " --device."
-    )
+    selection = parse_selection(record, "--record")
+    if selection is None:
+        return footprint.numbers
+    name = sanitise(loaded.options.model)
+    count = max(len(stack.layers) for stack in loaded.stacks)
+    layers = frozenset(choose(selection, count, "layer", name))
+    if not footprint.is_some(layers):
+        raise UserError(f"--record {record} leaves a stack of {name} without any attention.")
+    return layers & footprint.numbers
 
 
-def _kept_bytes(loaded: LoadedModel, encoded: Encoded) -> int:
-    lengths = {side.name: len(side.tokens) for side in encoded.sides}
-    numbers = 0
-    if loaded.capture == "eager":
-        for stack in loaded.stacks:
-            queries, keys = SIDES[stack.name]
-            heads = sum(layer.heads for layer in stack.layers)
-            numbers += heads * lengths[queries] * lengths[keys]
-    logits = 0 if late_head(loaded, encoded) else logits_bytes(loaded, encoded)
-    return logits + numbers * loaded.dtype.itemsize
+class _Room:
+    """What there is on a model's devices, and how a run's recording is laid out over them."""
+
+    def __init__(self, loaded: LoadedModel, footprint: Footprint, need: Need | None) -> None:
+        self._loaded, self._footprint = loaded, footprint
+        self._need = need or Need(0, 0, {})
+        self._at = {number: loaded.device_of(number) for number in footprint.numbers}
+        self._devices = {*self._at.values(), loaded.device}
+        self._free = {device: devices.free(device) for device in {*self._devices, CPU}}
+        self.has_other_devices = self._devices != {CPU}
+
+    def place(self, layers: frozenset[int]) -> Plan | None:
+        """How these layers can be kept; None where they cannot."""
+        keep_on = self._loaded.options.keep_on
+        ways = {"auto": (False, True), "device": (False,), "cpu": (True,)}[keep_on]
+        for on_cpu in ways if self.has_other_devices else (False,):
+            if self._fits(layers, on_cpu):
+                return self.plan(layers, on_cpu)
+        return None
+
+    def most(self) -> Plan | None:
+        """As many layers as there is room for, evenly apart; None: not even one."""
+        numbers = sorted(self._footprint.numbers)
+        for count in range(len(numbers), 0, -1):
+            layers = frozenset(numbers[at] for at in spread(count, len(numbers)))
+            if self._footprint.is_some(layers) and (found := self.place(layers)) is not None:
+                return found
+        return None
+
+    def plan(self, layers: frozenset[int], on_cpu: bool) -> Plan:
+        """The plan that keeps these layers, with what is not as it was asked for said."""
+        notes = []
+        if on_cpu and self._loaded.options.keep_on == "auto":
+            notes.append(f"q, k and v are kept on the CPU: {self._loaded.device} has no room.")
+        every = self._footprint.numbers
+        if layers == every:
+            return Plan("all", Recording(on_cpu=on_cpu), " ".join(notes))
+        kept, calls = describe(sorted(layers)), self._footprint.calls
+        notes.append(f"Recorded: layers {kept} of the {len(every)} that have attention.")
+        wanted = frozenset(at for at, number in enumerate(calls) if number in layers)
+        return Plan(kept, Recording(layers, wanted, on_cpu), " ".join(notes))
+
+    def _fits(self, layers: frozenset[int], on_cpu: bool) -> bool:
+        wanted = self._wanted(layers, on_cpu)
+        return all(
+            (free := self._free[device]) is None or count <= free
+            for device, count in wanted.items()
+        )
+
+    def _wanted(self, layers: frozenset[int], on_cpu: bool) -> dict[torch.device, int]:
+        """Bytes by device. An eager model gives every layer, whichever are kept."""
+        need = self._need
+        wanted = dict.fromkeys(self._devices, need.work + SPARE)
+        wanted[self._loaded.device] += need.outputs
+        if on_cpu:
+            wanted.setdefault(CPU, SPARE)
+        is_eager = self._loaded.capture == "eager"
+        for number in self._footprint.numbers if is_eager else layers:
+            wanted[CPU if on_cpu else self._at[number]] += need.layers[number]
+        return wanted
+
+    def refusal(self, tokens: int, record: str) -> UserError:
+        """One sentence: what a run takes, what there is, what can be done."""
+        every = self._footprint.numbers
+        layers = every if record == "fit" else _asked(self._loaded, self._footprint, record)
+        on_cpu = self._loaded.options.keep_on == "cpu" and self.has_other_devices
+        wanted = self._wanted(layers, on_cpu)
+        device = max(wanted, key=lambda each: wanted[each] - (self._free[each] or 0))
+        recorded = sum(self._need.layers[number] for number in layers)
+        found = None if record == "fit" else self.most()
+        sentence = (
+            f"A prompt of {tokens:,} tokens needs {size(sum(wanted.values()))} with this model,"
+            f" {size(recorded)} of it for the attention of {len(layers)} layers, and"
+            f" {size(self._free[device] or 0)} are free {_where(device)}:"
+        )
+        choices = ["shorten it"]
+        if found is not None:
+            choices.insert(0, f"record what fits (--record fit: layers {found.record})")
+        if self._loaded.dtype.itemsize > 2:
+            choices.append("load the model with --dtype bfloat16")
+        if self.has_other_devices and self._loaded.options.keep_on == "device":
+            choices.append("keep q, k and v on the CPU (--keep-on cpu)")
+        more = f"{', '.join(choices[:-1])} or {choices[-1]}" if choices[1:] else choices[0]
+        return (UserError if found is None else NoRoom)(f"{sentence} {more}.")
+
+
+def _where(device: torch.device) -> str:
+    """`on cuda:0`, or what limits the memory of this process."""
+    limit = limits.tightest() if device.type == "cpu" else None
+    return f"on {device}" if limit is None else limit.where

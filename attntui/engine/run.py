@@ -1,6 +1,6 @@
 """A run: one prompt through the model once, and what is kept of it for whoever looks after."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 
 import numpy as np
@@ -16,6 +16,7 @@ from attntui.engine.late_logits import LateLogits, Logits, last_row_only, late_h
 from attntui.engine.model import Encoded, LoadedModel
 from attntui.engine.patterns import Measured, measure
 from attntui.engine.reading import Reader
+from attntui.engine.room import Plan
 from attntui.engine.sentences import apart
 from attntui.engine.stacks import Tower
 from attntui.engine.variants import Variants
@@ -27,11 +28,12 @@ def trace(
     encoded: Encoded,
     run: int,
     *,
+    plan: Plan | None = None,
     changes: Changes | None = None,
     check_cancel: CheckCancel = never,
     progress: Report = silent,
 ) -> "Run":
-    """Run the model on a prompt once and record its attention.
+    """Run the model on a prompt once and record its attention, as planned (see `room.plan`).
 
     `check_cancel` is called before every layer and may raise `Cancelled`. `changes`: see `edits`.
 
@@ -39,11 +41,13 @@ def trace(
         UserError: the model has no attention that can be shown, or the prompt needs more memory
             than there is.
     """
-    room.check(loaded, encoded)
+    plan = room.plan(loaded, encoded) if plan is None else plan
     started = perf_counter()
     head = late_head(loaded, encoded)
     with last_row_only(None if head is None else head.body) as states:
-        towers, outputs = forward(loaded, encoded, check_cancel, progress, changes=changes)
+        towers, outputs = forward(
+            loaded, encoded, check_cancel, progress, changes=changes, what=plan.recording
+        )
     seconds = perf_counter() - started
     logits = getattr(outputs, "logits", None)
     kept: Logits | None = logits[0] if isinstance(logits, Tensor) else None
@@ -59,6 +63,7 @@ def trace(
         logits=kept,
         separators=targets.separators(loaded.tokenizer),
         again=Again(loaded, encoded, changes or {}, kept),
+        plan=plan,
     )
 
 
@@ -79,6 +84,7 @@ class Run:
 
     again: Again | None = None
     """What it was made of; None where it was read from a file."""
+    plan: Plan = field(default_factory=Plan)
 
     def __post_init__(self) -> None:
         self.stacks: tuple[StackInfo, ...] = tuple(tower.info for tower in self.towers)

@@ -52,5 +52,5 @@ def _has_bias(call: Call, query: int) -> bool:
     """
     if call.bias is not None:
         return True
-    row = call.mask.rows(query, query + 1)
+    row = call.mask_rows(query, query + 1)
     return row.dtype != torch.bool and bool(row[allowed(row)].any())

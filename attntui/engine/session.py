@@ -21,16 +21,18 @@ from attntui.core.protocol import (
     Traced,
     Unload,
 )
-from attntui.engine import devices, encoding, given, loading, run
+from attntui.engine import devices, encoding, given, loading, room, run
 from attntui.engine.again import NO_MODEL
 from attntui.engine.answers import Answer, answer
 from attntui.engine.edits import changes
+from attntui.engine.failures import is_out_of_memory
 from attntui.engine.finite import all_finite
 from attntui.engine.generating import generate
 from attntui.engine.given import GivenRun
 from attntui.engine.late_logits import LateLogits, Logits
-from attntui.engine.model import LoadedModel, Work
+from attntui.engine.model import Encoded, LoadedModel, Work
 from attntui.engine.questions import answers
+from attntui.engine.room import Plan
 from attntui.engine.run import Run
 
 
@@ -118,11 +120,46 @@ class Session:
         encoded = encoding.encode(
             loaded, request.prompt, check_cancel=work.check_cancel, progress=work.progress
         )
-        traced = run.trace(
-            loaded, encoded, request.run, check_cancel=work.check_cancel, progress=work.progress
-        )
+        traced = self._traced(loaded, encoded, request, work)
         self._hold(traced, request.keep)
         return Traced(self._describe(traced)), []
+
+    def _traced(self, loaded: LoadedModel, encoded: Encoded, request: Trace, work: Work) -> Run:
+        """The run; where memory runs out on the way, of a smaller plan if there is one."""
+        plan: Plan | None = self._planned(loaded, encoded, request)
+        while True:
+            try:
+                return run.trace(
+                    loaded,
+                    encoded,
+                    request.run,
+                    plan=plan,
+                    check_cancel=work.check_cancel,
+                    progress=work.progress,
+                )
+            except (MemoryError, RuntimeError) as error:
+                smaller = room.smaller(loaded, plan, request.record) if plan is not None else None
+                if smaller is None or not is_out_of_memory(error):
+                    raise
+            # Not above: there the traceback's frames still hold the tensors.
+            plan = smaller
+            self._spare(request)
+            work.progress("memory ran out, running again with less")
+
+    def _planned(self, loaded: LoadedModel, encoded: Encoded, request: Trace) -> Plan:
+        try:
+            return room.plan(loaded, encoded, request.record)
+        except UserError:
+            if not any(number in self._runs for number in request.spare):
+                raise
+        self._spare(request)
+        return room.plan(loaded, encoded, request.record)
+
+    def _spare(self, request: Trace) -> None:
+        """Drop the runs that may go."""
+        for number in request.spare:
+            self._runs.pop(number, None)
+        devices.release()
 
     def _edit(self, request: Edit, work: Work) -> Answer:
         base = self._held_run(request.base)
@@ -132,6 +169,7 @@ class Session:
             base.again.loaded,
             base.encoded,
             request.run,
+            plan=room.plan(base.again.loaded, base.encoded, base.plan.record),
             changes=changes(base, request.edits),
             check_cancel=work.check_cancel,
             progress=work.progress,
@@ -162,7 +200,7 @@ class Session:
         return self._runs[number]
 
     def _describe(self, traced: Run) -> RunInfo:
-        notes = list(traced.encoded.notes)
+        notes = [*traced.encoded.notes, *([traced.plan.note] if traced.plan.note else [])]
         if traced.logits is not None and not _are_finite(traced.logits):
             notes.append("The model's output holds NaN or infinity: its numbers cannot be trusted.")
         loaded = None if traced.again is None else traced.again.loaded

@@ -6,6 +6,7 @@ qualified name and the order of the calls can.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -15,20 +16,24 @@ from transformers import PreTrainedModel
 
 from attntui.core.errors import UserError
 from attntui.core.protocol import SIDES, LayerInfo, Stack, StackInfo
+from attntui.core.selection import describe
 from attntui.engine.capture import Call
 from attntui.engine.layers import DenseLayer, Layer, RecordedLayer
 from attntui.engine.model import has_decoder
 
 NO_ATTENTION = LayerInfo(0, "none", 0)
+UNRECORDED = LayerInfo(0, "unrecorded", 0)
 _CROSS = re.compile(r"cross|encoder_attn|encdec", re.IGNORECASE)
 
 
 @dataclass(eq=False, repr=False)
 class Tower:
-    """One stack's layers in order, None where a layer has no attention."""
+    """One stack's layers in order, None where a layer has no attention or was not recorded."""
 
     name: Stack
     layers: tuple[Layer | None, ...]
+    unrecorded: frozenset[int] = frozenset()
+    """The layers that have attention, of which the run kept none."""
 
     @property
     def present(self) -> list[Layer]:
@@ -65,9 +70,38 @@ class Tower:
             queries,
             keys,
             self.causal,
-            tuple(layer.info if layer else NO_ATTENTION for layer in self.layers),
+            tuple(self._info(number) for number in range(len(self.layers))),
             any(layer.learned_sink for layer in self.present),
         )
+
+    def _info(self, number: int) -> LayerInfo:
+        layer = self.layers[number]
+        if layer is not None:
+            return layer.info
+        return UNRECORDED if number in self.unrecorded else NO_ATTENTION
+
+    def check_recorded(self, what: str, start: int = 0) -> None:
+        """
+        Args:
+            what: what is made of all layers from `start` on, as it begins a sentence.
+
+        Raises:
+            UserError: a run did not record all of them.
+        """
+        missing = sorted(number for number in self.unrecorded if number >= start)
+        if missing:
+            raise UserError(
+                f"{what} needs every layer, and {named(missing)} not recorded: {RECORD_ALL}"
+            )
+
+
+RECORD_ALL = "open the model with --record all, and a prompt that fits."
+
+
+def named(layers: Sequence[int]) -> str:
+    """`layer 3 was`, `layers 0,3-5 were`."""
+    noun, verb = ("layers", "were") if len(layers) > 1 else ("layer", "was")
+    return f"{noun} {describe(layers)} {verb}"
 
 
 def recorded_towers(calls: list[Call], model: PreTrainedModel) -> tuple[Tower, ...]:
@@ -84,16 +118,34 @@ def recorded_towers(calls: list[Call], model: PreTrainedModel) -> tuple[Tower, .
         by_stack.setdefault(_stack(call, two_sided), []).append(call)
     order: tuple[Stack, ...] = ("self", "encoder", "decoder", "cross")
     return tuple(
-        Tower(name, _in_order(by_stack[name], model)) for name in order if name in by_stack
+        _tower(name, _in_order(by_stack[name], model)) for name in order if name in by_stack
     )
 
 
-def dense_towers(attentions: dict[Stack, list[Tensor | None]]) -> tuple[Tower, ...]:
-    """The towers of an eager model's `output_attentions`, each (1, heads, queries, keys)."""
-    return tuple(
-        Tower(name, tuple(None if one is None else DenseLayer(one[0]) for one in layers))
-        for name, layers in attentions.items()
+def _tower(name: Stack, calls: tuple[Call | None, ...]) -> Tower:
+    layers = tuple(None if call is None or not call.kept else RecordedLayer(call) for call in calls)
+    lost = (number for number, call in enumerate(calls) if call is not None and not call.kept)
+    return Tower(name, layers, frozenset(lost))
+
+
+def dense_towers(
+    attentions: dict[Stack, list[Tensor | None]], layers: frozenset[int] | None = None
+) -> tuple[Tower, ...]:
+    """The towers of an eager model's `output_attentions`, each (1, heads, queries, keys).
+
+    Of `layers` only; None: of all.
+    """
+    return tuple(_dense_tower(name, given, layers) for name, given in attentions.items())
+
+
+def _dense_tower(name: Stack, given: list[Tensor | None], wanted: frozenset[int] | None) -> Tower:
+    there = [number for number, each in enumerate(given) if each is not None]
+    lost = frozenset() if wanted is None else frozenset(there) - wanted
+    layers = (
+        None if each is None or number in lost else DenseLayer(each[0])
+        for number, each in enumerate(given)
     )
+    return Tower(name, tuple(layers), lost)
 
 
 def _stack(call: Call, two_sided: bool) -> Stack:
@@ -107,17 +159,17 @@ def _stack(call: Call, two_sided: bool) -> Stack:
     return "encoder" if side == "encoder" else "decoder"
 
 
-def _in_order(calls: list[Call], model: PreTrainedModel) -> tuple[Layer | None, ...]:
+def _in_order(calls: list[Call], model: PreTrainedModel) -> tuple[Call | None, ...]:
     """The calls at their layers' numbers, taken from the first number in their modules' names."""
     found = [re.match(r"(?:(.*?)\.)?(\d+)(?:\.|$)", call.name) for call in calls]
     numbers = [int(match[2]) for match in found if match]
     lists = {match[1] or "" for match in found if match}
     rising = all(a < b for a, b in pairwise(numbers))
     if len(numbers) == len(calls) and len(lists) == 1 and rising:
-        layers: list[Layer | None] = [None] * len(list(model.get_submodule(lists.pop()).children()))
+        layers: list[Call | None] = [None] * len(list(model.get_submodule(lists.pop()).children()))
         for number, call in zip(numbers, calls, strict=True):
-            layers[number] = RecordedLayer(call)
+            layers[number] = call
         return tuple(layers)
     if len(calls) != model.config.num_hidden_layers:  # albert: one module, called for each layer
         raise UserError("this model runs attention more than once in a layer; not supported.")
-    return tuple(RecordedLayer(call) for call in calls)
+    return tuple(calls)

@@ -165,7 +165,7 @@ class Steps:
         """The run of all of it, which `encoded` says."""
         base, loaded = self._base, self._again.loaded
         assert base.logits is not None
-        room.check(loaded, encoded)
+        plan = room.plan(loaded, encoded, base.plan.record)
         if isinstance(base.logits, LateLogits):
             logits: Logits = base.logits.up_to(self._kept, torch.cat(self._states))
         else:
@@ -181,6 +181,7 @@ class Steps:
             logits=logits,
             separators=base.separators,
             again=Again(loaded, encoded, self._again.changes, logits),
+            plan=plan,
         )
 
     def _towers(self) -> Iterator[Tower]:
@@ -220,7 +221,9 @@ class Steps:
 def steps(base: Run, again: Again, kept: int, check_cancel: CheckCancel = never) -> Steps | None:
     """Steps after the first `kept` tokens of a run; None where they would not be exact."""
     whole = [tower for tower in base.towers if len(recorded(tower)) == len(tower.layers)]
-    if len(whole) < len(base.towers) or not _fixed_rotation(again.loaded.model.config):
+    if len(whole) < len(base.towers) or base.plan.recording.on_cpu:
+        return None
+    if not _fixed_rotation(again.loaded.model.config):
         return None
     try:
         found = Steps(base, again, kept)

@@ -82,7 +82,8 @@ def frozen(passed: Passed, dtype: torch.dtype) -> Affine | None:
     signs = torch.ones(size, dtype=torch.float64)
     signs[1::2] = -1
     where = next(passed.module.parameters(), None)
-    device = torch.device("cpu") if where is None else where.device
+    # What is on disk is on no device: accelerate moves what it is given.
+    device = torch.device("cpu") if where is None or where.is_meta else where.device
     try:
         with torch.no_grad():
             probes = torch.stack([torch.zeros_like(signs), signs])[None].to(device, dtype)

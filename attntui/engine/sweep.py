@@ -12,6 +12,7 @@ from attntui.engine.edits import head_outputs, recorded
 from attntui.engine.forward import arguments
 from attntui.engine.layers import RecordedLayer
 from attntui.engine.model import LoadedModel, Work
+from attntui.engine.quantising import check_gradients
 from attntui.engine.run import Run
 from attntui.engine.variants import Off, Variants
 
@@ -70,6 +71,9 @@ def _estimated(
     """
     if request.measure.kind == "divergence":
         raise UserError("The divergence is least at the run itself, so its gradient says nothing.")
+    check_gradients(loaded.model)
+    for tower in run.towers:
+        tower.check_recorded("The estimate")
     layers = [recorded(layer) for tower in run.towers for layer in tower.present]
     off = [torch.empty(0)] * len(layers)
     for layer in layers:

@@ -16,6 +16,7 @@ from torch import Tensor
 from attntui.core.protocol import StackInfo, Trust
 from attntui.engine import eager
 from attntui.engine.capture import checked_rows
+from attntui.engine.footprint import footprint, widest_output
 from attntui.engine.forward import arguments, forward
 from attntui.engine.layers import Layer, RecordedLayer, tiles
 from attntui.engine.model import Encoded, LoadedModel
@@ -38,8 +39,10 @@ def self_check(loaded: LoadedModel, encoded: Encoded) -> tuple[float | None, tup
     Raises:
         UserError: the model has no attention that can be shown.
     """
+    tokens = max(len(side.tokens) for side in encoded.sides)
     try:
-        towers, _ = forward(loaded, encoded, as_eager=True)
+        with widest_output(loaded.model, tokens) as widest:
+            towers, _ = forward(loaded, encoded, as_eager=True)
     except (AttributeError, TypeError) as error:
         if loaded.capture == "eager" or "mask" not in str(error).lower():
             raise
@@ -47,6 +50,13 @@ def self_check(loaded: LoadedModel, encoded: Encoded) -> tuple[float | None, tup
         loaded.capture = "eager"
         loaded.notes.append("this model needs its mask as a tensor: eager attention is used")
         towers, _ = forward(loaded, encoded)
+    loaded.layer_devices = {
+        number: layer.device
+        for tower in towers
+        for number, layer in enumerate(tower.layers)
+        if layer is not None and layer.device != loaded.device
+    }
+    loaded.footprint = footprint(towers, widest[0])
     stacks = tuple(tower.info for tower in towers)
     if loaded.capture == "eager":
         return None, stacks

@@ -136,7 +136,8 @@ class Variants:
         inputs = tree_map(_spread(count, copy=True), self._inputs)
         keeps = "logits_to_keep" in inspect.signature(self._model.forward).parameters
         if positions is not None and keeps:
-            inputs["logits_to_keep"] = torch.tensor(positions, device=self._model.device)
+            where = next(iter(inputs.values())).device
+            inputs["logits_to_keep"] = torch.tensor(positions, device=where)
         batch = _Batch(variants, self._layers.index(start) if start else 0)
         with torch.no_grad(), listening(batch), around(self._model, replay):
             logits: Tensor = self._model(**inputs).logits

@@ -25,7 +25,7 @@ from attntui.engine.forward import CheckCancel, Report, never, silent
 from attntui.engine.layers import Layer, tile_rows
 from attntui.engine.lenses import Lenses
 from attntui.engine.rollout import rollout
-from attntui.engine.stacks import Tower
+from attntui.engine.stacks import RECORD_ALL, Tower, named
 
 BLOCK = 64
 """Rows of a mean that are computed and kept together."""
@@ -61,6 +61,8 @@ class Views:
         if not 0 <= number < len(layers):
             raise UserError(f"there is no layer {number}: layers are 0 to {len(layers) - 1}.")
         found = layers[number]
+        if number in self.tower(stack).unrecorded:
+            raise UserError(f"{named([number])} not recorded: {RECORD_ALL}")
         if found is None:
             raise UserError(f"layer {number} has no attention.")
         return found
@@ -152,6 +154,7 @@ class Views:
 
     def _mean_layers(self, view: Mean) -> list[Layer]:
         if view.layer is None:
+            self.tower(view.stack).check_recorded("The mean over layers")
             return self.tower(view.stack).present
         return [self.layer(view.stack, view.layer)]
 

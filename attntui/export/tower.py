@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from attntui.core.errors import UserError
 from attntui.core.protocol import ModelInfo, RunInfo, SideInfo, Stack, StackInfo, Token, Word
-from attntui.export.selection import Selection, choose, describe
+from attntui.core.selection import Selection, choose, describe
 
 Unit = Token | Word
 """What a row or column stands for."""
@@ -47,6 +47,12 @@ def choose_tower(
     stack = choose_stack(model, run.stacks, wanted)
     remarks = []
     numbers = choose(layers, len(stack.layers), "layer", model.name)
+    lost = [number for number in numbers if stack.layers[number].kind == "unrecorded"]
+    if lost and layers is not None:
+        raise UserError(f"Layer {describe(lost)} was not recorded: name it in --record.")
+    if lost:
+        remarks.append(f"layers that were not recorded are left out: {describe(lost)}.")
+        numbers = [number for number in numbers if number not in lost]
     silent = [number for number in numbers if not stack.layers[number].heads]
     if silent and layers is not None:
         raise UserError(f"Layer {describe(silent)} of {model.name} has no attention.")

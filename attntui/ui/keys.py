@@ -322,7 +322,7 @@ KEYS: tuple[Key, ...] = (
         "Free the model from the device, or load it again",
         "Engine",
     ),
-    Key("engine.retry", "R", "R", "retry", "Start the engine again", "Engine"),
+    Key("engine.retry", "R", "R", "retry", "Try again, with less where memory was short", "Engine"),
     Key(
         "program.export", "e", "e", "export", "Write what is in sight to a file", "Program", "write"
     ),

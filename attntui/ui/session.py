@@ -14,7 +14,7 @@ from textual.message import Message
 from attntui.client.cache import AnswerCache
 from attntui.client.engine import Engine, EngineFault, EngineGone
 from attntui.core.amounts import how_far
-from attntui.core.errors import TryAgain, UserError
+from attntui.core.errors import NoRoom, TryAgain, UserError
 from attntui.core.protocol import (
     Edit,
     Edits,
@@ -34,6 +34,7 @@ from attntui.core.protocol import (
     Unload,
 )
 from attntui.core.tokens import sanitise
+from attntui.ui.deaths import MOST, SHORTER, WAYS_ON, Deaths, Doing, fewer
 from attntui.ui.examples import example_prompt
 from attntui.ui.memory import Past
 from attntui.ui.messages import (
@@ -50,7 +51,6 @@ from attntui.ui.messages import (
 if TYPE_CHECKING:
     import numpy as np
 
-MAX_DEATHS = 3
 NO_PROMPT = PromptInput(text="")
 """A file of attention has its one run, whatever the prompt."""
 
@@ -80,7 +80,13 @@ class Session:
     _closed: bool = False
     _runs: int = 0
     _turns: int = 0
-    _deaths: int = 0
+    offered: str | None = None
+    """What `record` R makes of the present one."""
+    _deaths: Deaths = field(default_factory=Deaths)
+    _doing: Doing = "load"
+    """What the engine was last asked for that may take much memory."""
+    _last_model: ModelInfo | None = None
+    """The one that was loaded last, whether or not the engine lives."""
 
     def __post_init__(self) -> None:
         self.engine.on_exit = self._engine_ended
@@ -90,7 +96,9 @@ class Session:
         self.model = self.base = None
         self.held = frozenset()
         if not self.busy:
-            self.post(EngineEnded(str(gone)))
+            again = not gone.asked or self._deaths.is_worth_another_try(gone, "show", self.prompt)
+            way_on = "Starting it again." if again else WAYS_ON["show"]
+            self.post(EngineEnded(f"{gone} {way_on}", again))
 
     async def run(self, past: Past | None = None) -> None:
         """Do what is left to do until the prompt (`past`, or the one before) has run."""
@@ -133,6 +141,9 @@ class Session:
             await self._trace()
         except EngineGone as gone:
             return self._died(gone)
+        except NoRoom as error:
+            self.offered = "fit"
+            self.post(Trouble(f"{error} R records what fits."))
         except UserError as error:
             hopeless = self.file is not None and self.model is None
             said = f"{error} R tries again." if isinstance(error, TryAgain) else str(error)
@@ -142,16 +153,20 @@ class Session:
         return True
 
     def _died(self, gone: EngineGone) -> bool:
+        doing, offered = self._doing, fewer(self._last_model, self.options.record)
         self.model = self.base = None
         self.held = frozenset()
         if self._closed:
             return True
-        self._deaths += 1
-        if self._deaths < MAX_DEATHS:
+        if self._deaths.is_worth_another_try(gone, doing, self.prompt):
             self.post(Trouble(f"{gone} Starting it again."))
             return False
-        self._deaths = 0
-        self.post(Trouble(f"{gone} It ended {MAX_DEATHS} times; R tries again, L shows its log."))
+        if not gone.of_memory:
+            self.post(Trouble(f"{gone} It ended {MOST} times; R tries again, L shows its log."))
+            return True
+        self.offered = offered if doing == "run" else None
+        way_on = WAYS_ON[doing].format(fewer=offered)
+        self.post(Trouble(f"{gone} {SHORTER if doing == 'run' and offered is None else way_on}"))
         return True
 
     async def _start(self) -> None:
@@ -169,6 +184,7 @@ class Session:
     async def _load(self) -> None:
         if self.model is not None:
             return
+        self._doing = "load"
         if self.file is not None:
             request: Request = Open(self.file)
             self.post(Waiting("reading the file"))
@@ -178,6 +194,7 @@ class Session:
         reply, _ = await self.engine.ask(request, self._progress)
         assert isinstance(reply, Loaded)
         self.model, self.base = reply.model, None
+        self._last_model = reply.model
         self.held = frozenset(self._keep)
         if self.prompt is None and self.file is None:
             self.prompt = example_prompt(self.options.model, reply.model)
@@ -205,16 +222,24 @@ class Session:
         prompt = self.prompt if self.file is None else NO_PROMPT
         if prompt is None:
             return
+        self._doing = "run"
         self.post(Waiting("running the prompt"))
         self._runs += 1
-        request = Trace(self._runs, prompt, tuple(self.held))
+        spare = tuple(self.held.difference(self._keep))
+        request = Trace(self._runs, prompt, tuple(self.held), spare, self.options.record)
         reply, _ = await self.engine.ask(request, self._progress)
         assert isinstance(reply, Traced)
-        self._deaths = 0
+        self._deaths.survived()
         self._cache.clear()
         self.base, self.held = reply.info.run, frozenset({reply.info.run, *self._keep})
         self.engine.tell(Keep(tuple(self.held)))
         self.post(RunReady(reply.info))
+
+    def accept(self) -> None:
+        """What was offered is done from now on."""
+        if self.offered is not None:
+            self.options = replace(self.options, record=self.offered)
+            self.offered = None
 
     @property
     def _keep(self) -> tuple[int, ...]:
@@ -255,7 +280,7 @@ class Session:
 
     def adopt(self, run: RunInfo) -> None:
         """A run of the present prompt that was made otherwise than by running it."""
-        self._deaths = 0
+        self._deaths.survived()
         self._cache.clear()
         self.base, self.held = run.run, frozenset({run.run, *self._keep})
         self.engine.tell(Keep(tuple(self.held)))
@@ -315,8 +340,8 @@ def _read_anew(prompt: PromptInput | None) -> PromptInput | None:
 
 
 class EngineEnded(Message):
-    """The engine ended while nothing was asked of it."""
+    """The engine ended while the prompt was not running; whether it is to start again."""
 
-    def __init__(self, sentence: str) -> None:
+    def __init__(self, sentence: str, again: bool) -> None:
         super().__init__()
-        self.sentence = sentence
+        self.sentence, self.again = sentence, again

@@ -163,6 +163,8 @@ def window(call: int, request: GetWindow) -> None:
     if isinstance(view, Rollout) and view.start_layer == 9:
         send(call, Failed("fault", "no such layer"))
         return
+    if isinstance(view, Rollout) and os.environ.get("FAKE_ROLLOUT_KILLS"):
+        os.kill(os.getpid(), signal.SIGKILL)
     layer, head = (view.layer, view.head) if isinstance(view, Head) else (9, 9)
     queries = np.arange(*request.rows)[:, None]
     keys = np.arange(*request.keys)[None]
@@ -187,6 +189,8 @@ def answer(call: Call) -> None:
     if isinstance(request, Load):
         send(call.id, Loaded(MODEL))
     elif isinstance(request, Trace):
+        if request.record is not None:
+            print(f"trace {request.record}", file=sys.stderr, flush=True)
         run(call.id, request.run, request.prompt.text)
     elif isinstance(request, GetWindow):
         window(call.id, request)

@@ -124,7 +124,7 @@ def test_a_dead_hub_means_the_cached_copy_and_says_so(
         assert any("copy on this machine" in note for note in loaded.model.notes)
         reply = load(pipe, "tests/other")
         assert "127.0.0.1:1 cannot be reached: nothing answers there" in refusal(reply)
-        assert reply.again
+        assert reply.kind == "again"
 
 
 def test_what_the_hub_refuses_is_one_sentence(engine: Any) -> None:

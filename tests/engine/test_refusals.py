@@ -248,8 +248,9 @@ def test_devices_and_dtypes(folder: Path, work: Any) -> None:
 def test_weights_that_do_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(devices, "available", lambda: 10 * 10**9)
     large = weights.Weights(False, 14 * 10**9, 7 * 10**9, torch.bfloat16)
-    with pytest.raises(UserError, match=r"needs 14\.0 GB in bfloat16 and cpu has 10\.0 GB"):
-        precision.check_room(large, torch.bfloat16, torch.device("cpu"), "some/7b")
+    options = ModelOptions(model="some/7b")
+    with pytest.raises(UserError, match=r"needs 14\.0 GB in bfloat16 and 10\.0 GB are free"):
+        precision.check_room(large, torch.bfloat16, torch.device("cpu"), options, LlamaConfig())
 
 
 def test_full_disks(tmp_path: Path) -> None:
@@ -288,9 +289,9 @@ def test_what_no_head_speaks_for(folder: Path) -> None:
     [
         (UserError("No."), "user"),
         (Cancelled(), "cancelled"),
-        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB"), "user"),
-        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), "user"),
-        (MemoryError(), "user"),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB"), "room"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), "room"),
+        (MemoryError(), "room"),
         (RuntimeError("CUDA error: device-side assert triggered\nCUDA kernel errors"), "fatal"),
         (RuntimeError("CUDA error: an illegal memory access was encountered"), "fatal"),
         (ValueError("odd\x1b[31m\nsecond line"), "fault"),

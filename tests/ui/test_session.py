@@ -20,6 +20,11 @@ async def run_prompt(screen: Screen, text: str) -> None:
     await screen.pilot.press("i", "enter")
 
 
+def said(screen: Screen) -> str:
+    """All that is in sight, as one line: sentences wrap."""
+    return " ".join(screen.text.split())
+
+
 async def test_escape_cancels_a_run_and_keeps_the_prompt(open_app: Opener) -> None:
     async with open_app(prompt="tokens 3", fake=True) as screen:
         run = screen.main.look.run
@@ -71,6 +76,56 @@ async def test_a_prompt_that_kills_the_engine_is_not_run_for_ever(open_app: Open
         await screen.until(lambda: len(screen.main.look.queries) == 4, 10)
         now = screen.main.look
         assert (now.layer, now.head, now.query) == (look.layer, look.head, look.query)
+
+
+@pytest.mark.parametrize(
+    "death", ["kill SIGKILL", "say what(): std::bad_alloc; kill SIGABRT", "exit 137"]
+)
+async def test_what_ends_the_engine_for_want_of_memory_is_tried_twice_and_then_smaller(
+    open_app: Opener, monkeypatch: pytest.MonkeyPatch, death: str
+) -> None:
+    monkeypatch.setenv("FAKE_HEADS", "2,2,2,2")
+    async with open_app(prompt="tokens 3", fake=True) as screen:
+
+        def traces() -> list[str]:
+            log = screen.main.session.engine.log
+            return [line.split()[1] for line in log if line.startswith("trace")]
+
+        await run_prompt(screen, death)
+        await screen.until(lambda: "no model loaded" in screen.lines[0], 20)
+        await screen.until(lambda: "records layers 0,3 alone" in said(screen), 5)
+        assert traces() == ["all"] * 3
+        await screen.pilot.press("R")
+        await screen.until(lambda: "records layers 0 alone" in said(screen), 20)
+        await screen.pilot.press("R")
+        await screen.until(lambda: "A shorter prompt (i)" in said(screen), 20)
+        assert traces() == ["all"] * 3 + ["0,3", "0"]
+        await run_prompt(screen, "tokens 4")
+        await screen.until(lambda: len(screen.main.look.queries) == 4, 10)
+
+
+async def test_a_view_that_ends_the_engine_is_not_asked_for_ever(
+    open_app: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_ROLLOUT_KILLS", "1")
+    async with open_app(prompt="tokens 3", fake=True) as screen:
+        await screen.pilot.press("r")
+        await screen.until(
+            lambda: "R starts it again; choose another view first" in said(screen), 20
+        )
+        assert not screen.main.session.engine.alive
+        await screen.until(lambda: "no model loaded · U loads it" in screen.lines[0], 5)
+        await screen.pilot.press("r", "R")
+        await screen.until(lambda: screen.main.session.engine.alive, 10)
+        await screen.until(lambda: "rows sum to 1" in screen.lines[0], 10)
+
+
+async def test_what_does_not_fit_is_recorded_in_part_by_a_key(open_app: Opener) -> None:
+    async with open_app(prompt="tokens 3", fake=True) as screen:
+        await run_prompt(screen, "fail room It needs 20 GB.")
+        await screen.until(lambda: "It needs 20 GB. R records what fits." in said(screen), 5)
+        await screen.pilot.press("R")
+        await screen.until(lambda: "trace fit" in screen.main.session.engine.log, 5)
 
 
 async def test_a_held_key_queues_nothing(open_app: Opener) -> None:

@@ -107,7 +107,7 @@ from attntui.core.protocol.requests import (
     Unload,
 )
 
-PROTOCOL_VERSION = 5
+PROTOCOL_VERSION = 6
 
 __all__ = [
     "BETWEEN",

@@ -9,10 +9,14 @@ from attntui.core.protocol.looking import Side, Stack
 
 
 class LayerInfo(Struct, frozen=True):
-    """One layer of a stack. `heads` is 0 where a layer has no attention (Mamba layers)."""
+    """One layer of a stack.
+
+    `heads` is 0 where there is nothing to look at: the layer has no attention (Mamba layers), or it
+    has and a run did not record it.
+    """
 
     heads: int
-    kind: Literal["full", "sliding", "chunked", "none"] = "full"
+    kind: Literal["full", "sliding", "chunked", "none", "unrecorded"] = "full"
     key_value_heads: int = 0
 
 
@@ -49,6 +53,8 @@ class ModelInfo(Struct, frozen=True, kw_only=True):
     """Whether two sentences are more to the model than one text."""
     notes: tuple[str, ...] = ()
     """Whatever the user should know: a fallback, a pickle file, a dtype changed."""
+    placement: str = ""
+    """Which layers are on which device, of a model that is spread over several."""
     opens_at: tuple[int, int] | None = None
     """The (layer, head) that a file begins with: one of a part of the layers has no others."""
 

@@ -9,6 +9,14 @@ class ModelOptions(Struct, frozen=True, kw_only=True):
     """Which model to load, and how. `model` is a hub id, a folder, `demo` or `demo-bert`.
 
     `adapter`, a folder or a hub id, is a PEFT adapter that is merged into the weights.
+
+    `record` is whose attention a run keeps: `all`, or a list of layers such as `0,3-5`, or `fit`,
+    as many layers as there is memory for. `keep_on` is where: the `device` that computes it, the
+    `cpu`, or `auto`, the CPU where the device has no room.
+
+    `device_map` is None, or `auto`: the weights are spread over all devices (accelerate), of which
+    `max_memory`, such as `0=20GB,cpu=40GB`, is what each may take. `quantize` packs them as they
+    are read (bitsandbytes).
     """
 
     model: str
@@ -18,6 +26,11 @@ class ModelOptions(Struct, frozen=True, kw_only=True):
     trust_remote_code: bool = False
     offline: bool = False
     adapter: str | None = None
+    record: str = "all"
+    keep_on: Literal["auto", "device", "cpu"] = "auto"
+    device_map: str | None = None
+    max_memory: str | None = None
+    quantize: Literal["8bit", "4bit"] | None = None
 
 
 class PromptInput(Struct, frozen=True, kw_only=True):

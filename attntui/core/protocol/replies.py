@@ -171,14 +171,11 @@ class Done(Struct, frozen=True, tag="done"):
 
 
 class Failed(Struct, frozen=True, tag="failed"):
-    """One clear sentence. `user`: they can mend it; `fault`: ours; `fatal`: the engine ends now.
+    """One clear sentence. `user`: they can mend it; `again`: it may succeed another time, too;
+    `room`: also by recording fewer layers (`fit`); `fault`: ours; `fatal`: the engine ends now."""
 
-    `again`: the same may succeed another time, see `TryAgain`.
-    """
-
-    kind: Literal["user", "fault", "cancelled", "fatal"]
+    kind: Literal["user", "again", "room", "fault", "cancelled", "fatal"]
     message: str
-    again: bool = False
 
 
 Reply = (

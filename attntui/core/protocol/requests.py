@@ -53,12 +53,15 @@ class Unload(Struct, frozen=True, tag="unload"):
 class Trace(Struct, frozen=True, tag="trace"):
     """Run the model on a prompt and record its attention as run `run`; answered by `Traced`.
 
-    Of the runs before, only those in `keep` are held any longer.
+    Of the runs before, only those in `keep` are held any longer; those in `spare` go before it
+    where there is not room for both. `record` is as in `ModelOptions`, whose own holds without it.
     """
 
     run: int
     prompt: PromptInput
     keep: tuple[int, ...] = ()
+    spare: tuple[int, ...] = ()
+    record: str | None = None
 
 
 class Edit(Struct, frozen=True, tag="edit"):

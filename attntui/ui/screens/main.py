@@ -168,7 +168,9 @@ class MainScreen(
     def _stop_waiting(self) -> None:
         self.query_one("#grid", AttentionGrid).show_waiting(self._trouble, None)
         loads = "Ctrl+O opens one" if self._is_refused else "U loads it"
-        missing = "" if self.session.model is not None else f"no model loaded · {loads}"
+        missing = "" if self.session.base is not None else "the prompt has not run · R tries again"
+        if self.session.model is None:
+            missing = f"no model loaded · {loads}"
         self.query_one(StatusLine).show_waiting(missing, None)
 
     @on(ModelReady)
@@ -266,8 +268,11 @@ class MainScreen(
 
     @on(EngineEnded)
     def _engine_ended(self, message: EngineEnded) -> None:
-        self.say(f"{message.sentence} Starting it again.", severe=True)
-        self.work(None)
+        self.say(message.sentence, severe=True)
+        if message.again:
+            self.work(None)
+        else:
+            self.post_message(Idle())
 
     def say(self, sentence: str, severe: bool = False) -> None:
         """A sentence over the keys, at once; longer for what went wrong. Never read as markup."""

@@ -28,6 +28,7 @@ class Opening(Retyping):
         self.engage(self.session.open(options, prompt))
 
     def action_retry(self) -> None:
+        self.session.accept()
         self.work(None)
 
     async def action_free(self) -> None:
@@ -42,4 +43,7 @@ class Opening(Retyping):
 
 def another(options: ModelOptions, name: str) -> ModelOptions:
     """A model by its name, loaded as one with these options was."""
-    return structs.replace(options, model=name, revision=None, adapter=None)
+    record = (
+        options.record if options.record in {"all", "fit"} else "all"
+    )  # a list is of its layers
+    return structs.replace(options, model=name, revision=None, adapter=None, record=record)

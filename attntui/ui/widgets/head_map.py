@@ -82,7 +82,9 @@ class HeadMap(HeadValues):
         cells = self.cells(layer, self.cell_width)
         stack = self.look.stack_info
         if stack is not None and not stack.layers[layer].heads:
-            none = "no attention" if heads * self.cell_width >= len("no attention") else "none"
+            is_there = stack.layers[layer].kind == "unrecorded"
+            long, short = ("not recorded", "not") if is_there else ("no attention", "none")
+            none = long if heads * self.cell_width >= len(long) else short
             cells = [Segment(none, self.style_of("faint"))]
         return self.strip_of([Segment(f"{layer:>{NUMBER - 1}} ", style), *cells])
 

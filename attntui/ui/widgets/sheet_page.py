@@ -219,9 +219,15 @@ class SheetPage(Page):
             return self.strip_of(self._captions(sheet, row))
         number = self._row_number(sheet, row if at == 0 else -1)
         if at == 0 and row >= 0 and not sheet.rows[row]:
-            return self.strip_of([*number, Segment("no attention", self.style_of("faint"))])
+            return self.strip_of([*number, Segment(self._nothing(row), self.style_of("faint"))])
         width = self.size.width - sheet.fixed_columns
         return self.strip_of([*number, *picture.segments(line, self.scroll_offset.x, width)])
+
+    def _nothing(self, layer: int) -> str:
+        """Why a layer has no maps."""
+        stack = self.look.stack_info
+        is_there = stack is not None and stack.layers[layer].kind == "unrecorded"
+        return "not recorded" if is_there else "no attention"
 
     def _column_numbers(self, sheet: Sheet) -> list[Segment]:
         """The numbers of the heads, above a table."""

@@ -3,7 +3,7 @@
 import pytest
 
 from attntui.core.errors import UserError
-from attntui.export.selection import choose, describe, parse_selection
+from attntui.core.selection import choose, describe, parse_selection
 
 
 @pytest.mark.parametrize(

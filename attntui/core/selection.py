@@ -43,6 +43,12 @@ def choose(selection: Selection, count: int, what: str, owner: str) -> list[int]
     return sorted({number for first, last in selection for number in range(first, last + 1)})
 
 
+def spread(count: int, total: int) -> list[int]:
+    """`count` of the numbers below `total`, the first and the last among them, evenly apart."""
+    steps = max(1, count - 1)
+    return sorted({round(at * (total - 1) / steps) for at in range(min(count, total))})
+
+
 def describe(numbers: Sequence[int]) -> str:
     """Numbers as a list that `parse_selection` reads: `0,3-5`."""
     ranges: list[list[int]] = []

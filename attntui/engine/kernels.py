@@ -12,8 +12,6 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
-from attntui.engine.masks import allowed
-
 if TYPE_CHECKING:
     from attntui.engine.capture import Call
 
@@ -67,10 +65,8 @@ def _tiles(call: "Call") -> Iterator[tuple[slice, slice, Tensor]]:
     """Rows, the keys that any of them sees, and their mask (1 or heads, rows, keys)."""
     for start in range(0, call.query.shape[2], TILE):
         rows = slice(start, min(start + TILE, call.query.shape[2]))
-        mask = call.mask.rows(rows.start, rows.stop)
-        seen = allowed(mask).flatten(0, 1).any(0).nonzero()
-        keys = slice(int(seen[0]), int(seen[-1]) + 1) if len(seen) else slice(0, mask.shape[-1])
-        yield rows, keys, mask[..., keys]
+        span = call.mask.span(rows.start, rows.stop)
+        yield rows, slice(*span), call.mask.rows(rows.start, rows.stop, span)
 
 
 def _fused(call: "Call", rows: slice, keys: slice, mask: Tensor) -> Tensor:

@@ -211,6 +211,7 @@ KEYS: tuple[Key, ...] = (
     Key("look.zoom_in", "z", "z", "zoom(1)", "Zoom in", "Look", "zoom"),
     Key("look.zoom_out", "Z", "Z", "zoom(-1)", "Zoom out", "Look"),
     Key("look.fit", "f", "f", "fit", "Fit the whole prompt", "Look", "fit"),
+    Key("look.pooling", "P", "P", "next_pooling", "Cells of many weights: largest, mean", "Look"),
     Key(
         "look.meaning",
         "equals_sign",

@@ -9,7 +9,7 @@ from textual import on
 from textual.screen import Screen
 
 from attntui.core.errors import UserError
-from attntui.core.protocol import BETWEEN, Basis
+from attntui.core.protocol import BETWEEN, Basis, Pooling
 from attntui.core.scale import SCALES
 from attntui.ui.choices import SINKS, THRESHOLDS, Lens, PageName
 from attntui.ui.measures import UNMEASURED, offered, why_blank
@@ -333,6 +333,13 @@ class Looking(Screen[None]):
             self.change(self.look)  # the legend, for figures in the cells
         else:
             self.say(f"This is as {'near' if nearer > 0 else 'far'} as it goes.")
+
+    @of_a_run
+    def action_next_pooling(self) -> None:
+        pooling: Pooling = "mean" if self.look.pooling == "max" else "max"
+        self.change(replace(self.look, pooling=pooling))
+        what = "largest weight" if pooling == "max" else "mean"
+        self.say(f"A cell of many weights shows their {what}; views 1, 4 and 5 have such cells.")
 
     @of_a_run
     def action_fit(self) -> None:

@@ -61,6 +61,7 @@ from attntui.ui.widgets.head_bar import HeadBar
 from attntui.ui.widgets.head_map import HeadMap
 from attntui.ui.widgets.head_values import HeadValues
 from attntui.ui.widgets.message_line import MessageLine, Saying
+from attntui.ui.widgets.overview import Overview
 from attntui.ui.widgets.pages import Pages
 from attntui.ui.widgets.pattern_pane import PatternPane
 from attntui.ui.widgets.prompt_box import PromptBox, SecondBox
@@ -113,6 +114,7 @@ class MainScreen(
         with Container(id="panes"):
             with Container(id="heads"):
                 yield HeadMap("map")
+                yield Overview()
                 yield PatternPane()
             yield Pages()
             with Container(id="lists"):
@@ -126,6 +128,7 @@ class MainScreen(
         yield TooSmall()
 
     def on_mount(self) -> None:
+        self.query_one("#grid", AttentionGrid).overview = self.query_one(Overview)
         self.open_memory(self._start.draft)
         self.fill_boxes()
         self.call_after_refresh(self._begin)
@@ -170,6 +173,7 @@ class MainScreen(
         loads = "Ctrl+O opens one" if self._is_refused else "U loads it"
         missing = "" if self.session.model is not None else f"no model loaded · {loads}"
         self.query_one(StatusLine).show_waiting(missing, None)
+        self._follow()  # what was given up for what has ended
 
     @on(ModelReady)
     def _model_ready(self, message: ModelReady) -> None:
@@ -297,6 +301,7 @@ class MainScreen(
         self.query_one(StatusLine).show_look(look)
         self.page.show_look(look)
         self.show_beside()
+        self.query_one(Overview).show_look(look)
         for heads in self.query(HeadValues):
             heads.show_look(look)
         self.page.show_values(self.query_one(HeadMap).values)
@@ -321,8 +326,9 @@ class MainScreen(
 
     @on(RequestsChanged)
     def _follow(self) -> None:
-        side = self.side_grid
-        self.painter.follow(self.look, self.page, side if side is not None and side.faces else None)
+        side, small = self.side_grid, self.query_one(Overview)
+        others = [*([side] if side is not None and side.faces else []), small]
+        self.painter.follow(self.look, self.page, others)
 
     # From the panes.
 

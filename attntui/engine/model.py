@@ -60,6 +60,8 @@ class LoadedModel:
     late_head: "Head | None" = None
     """What computes logits row by row, where that was tried and can be, see `late_logits`."""
     heads_tried: bool = False
+    has_chunks: bool | None = None
+    """Whether a long prompt may run in parts, see `chunks`; None: not tried yet."""
     projections: dict[int, nn.Module] | None = None
     """The output projection after each call of the attention function, once asked."""
     outputs: dict[str, int] | None = None

@@ -77,7 +77,7 @@ def opened(folder: Path) -> Iterator[Terminal]:
     environment = os.environ | {"TERM": "xterm-256color", "HF_HUB_OFFLINE": "1"}
     terminal = Terminal([*PROGRAM, *arguments], environment)
     try:
-        terminal.until("exact", 300)
+        terminal.until("exact", 900)
         terminal.settle(1)
         yield terminal
     finally:

@@ -57,8 +57,10 @@ def weights(request: Request, stacks: Sequence[StackInfo], sides: Sequence[SideI
             return sizes.all(stack)
         case GetStrongest(stack=stack) | GetReach(stack=stack, times=1):
             return sizes.all(stack)
-        case GetScores() | GetPredictions(against=0):
+        case GetScores():
             return 1
+        case GetPredictions(against=0):  # the model's output head, over one row
+            return QUICK
     return None
 
 

@@ -22,7 +22,9 @@ TILE = 256
 def attend(call: "Call") -> Tensor:
     """The attention's output (1, queries, heads, value size), contiguous."""
     plain = call.mask.plain
-    if plain and call.softcap is None and call.sinks is None and call.bias is None:
+    # Where keys stand before the first query's, torch's own causal rule would count from the left.
+    is_tiled = plain == "causal" and 1 < call.query.shape[2] < call.key.shape[2]
+    if plain and not is_tiled and call.softcap is None and call.sinks is None and call.bias is None:
         same = call.key.shape[-1] == call.value.shape[-1] <= 256
         output = scaled_dot_product_attention(
             call.query,
@@ -75,8 +77,10 @@ def _fused(call: "Call", rows: slice, keys: slice, mask: Tensor) -> Tensor:
     A learned sink is one more key of value 0 whose score comes from the mask.
     """
     query = call.query[:, :, rows]
-    key = _repeat(call.key[:, :, keys], call.groups)
-    value = _repeat(call.value[:, :, keys], call.groups)
+    key, value = call.key[:, :, keys], call.value[:, :, keys]
+    shares = call.groups > 1 and call.sinks is None and key.shape[-1] == value.shape[-1] <= 256
+    if not shares:
+        key, value = _repeat(key, call.groups), _repeat(value, call.groups)
     if call.bias is not None:
         mask = _add(call.bias[0, :, rows, keys], mask)
     if call.sinks is not None:
@@ -87,7 +91,9 @@ def _fused(call: "Call", rows: slice, keys: slice, mask: Tensor) -> Tensor:
         value = torch.cat([value, value.new_zeros(*value.shape[:2], 1, value.shape[3])], dim=2)
     if mask.dtype != torch.bool:
         mask = mask.to(query.dtype)
-    return scaled_dot_product_attention(query, key, value, mask[None], scale=call.scaling)
+    return scaled_dot_product_attention(
+        query, key, value, mask[None], scale=call.scaling, enable_gqa=shares
+    )
 
 
 def _capped(call: "Call", rows: slice, keys: slice, mask: Tensor) -> Tensor:

@@ -98,9 +98,10 @@ class RecordedLayer:
         if call.mask.plain == "full":
             return scores
         if call.mask.plain == "causal":  # up to the first of the rows, all keys are seen
-            first = min(max(start, keys[0]), keys[1])
+            own = torch.arange(start, stop, device=scores.device) + self.keys - self.queries
+            first = min(max(start + self.keys - self.queries, keys[0]), keys[1])
             key = torch.arange(first, keys[1], device=scores.device)
-            hidden = key > torch.arange(start, stop, device=scores.device)[:, None]
+            hidden = key > own[:, None]
             scores[..., first - keys[0] :].masked_fill_(hidden, -torch.inf)
             return scores
         mask = call.mask.rows(start, stop, keys)

@@ -26,7 +26,8 @@ class RuleMask:
     keys: int
     device: torch.device
     plain: Literal["causal", "full"] | None
-    """Set where the whole mask is lower triangular, or allows everything."""
+    """Set where the whole mask is lower triangular, the last query seeing the last key; or where it
+    allows everything."""
     kind: Literal["full", "sliding", "chunked"] = "full"
     causal: bool = False
     function: MaskFunction | None = None
@@ -37,10 +38,15 @@ class RuleMask:
     by_scalar: bool = False
     """The rule accepts single indices only and needs vmap."""
 
+    @property
+    def before(self) -> int:
+        """How many keys stand before that of the first query, where that is plain."""
+        return self.keys - self.queries
+
     def span(self, start: int, stop: int) -> Span:
         """Beyond this half-open range of keys, no row of these sees any."""
         if self.plain == "causal":
-            return 0, stop
+            return 0, stop + self.before
         if self.kind == "full" or stop <= start:
             return 0, self.keys
         # Windows and chunks are stretches of keys, and a later row's does not begin or end earlier.
@@ -52,7 +58,7 @@ class RuleMask:
         query = torch.arange(start, stop, device=self.device)
         key = torch.arange(*(keys or (0, self.keys)), device=self.device)
         if self.plain == "causal":
-            return (key <= query[:, None])[None]
+            return (key <= query[:, None] + self.before)[None]
         if self.plain == "full" or self.function is None:
             return torch.ones(1, len(query), len(key), dtype=torch.bool, device=self.device)
         query, key = query + self.query_offset, key + self.key_offset
@@ -199,7 +205,7 @@ def lazy_mask(
     offset = int(q_offset)
     everything = padding is None and (local_size is None or kv_length <= local_size)
     plain: Literal["causal", "full"] | None = None
-    if everything and allow_is_causal_skip and q_length == kv_length and offset == kv_offset:
+    if everything and allow_is_causal_skip and q_length + offset == kv_length + kv_offset:
         plain = "causal"
     elif everything and allow_is_bidirectional_skip:
         plain = "full"

@@ -28,6 +28,8 @@ def pool(
     rows, keys = weights.shape[-2:]
     if not weights.numel():
         return weights.new_zeros(*weights.shape[:-2], -(-rows // row_step), -(-keys // key_step))
+    # Fewer rows than a cell has are not filled up to it: that would be most of the work.
+    row_step, key_step = min(row_step, rows), min(key_step, keys)
     down = _counted(blank_rows, rows, row_step).to(weights.device)[:, None]
     across = _counted(blank_keys, keys, key_step).to(weights.device)
     if row_step == key_step == 1:

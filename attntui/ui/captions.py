@@ -51,13 +51,15 @@ def view_title(view: View, step: int, look: Look, sampled: int = 0) -> Title:
     return [*title, *readings(look), *_cells(step, step, look), ROWS_AND_COLUMNS]
 
 
-def overview_title(asked: GetWindow, look: Look) -> Title:
-    """What the whole matrix in small shows, and of how many of its rows."""
-    size = f"{asked.row_step} × {asked.key_step} {_units(look)} a cell"
+def overview_title(asked: GetWindow, peak: float, look: Look) -> Title:
+    """The whole matrix in small: what a cell shows, what the strongest shade is, and of how many
+    of its rows."""
     which = "mean" if asked.pooling == "mean" else "largest"
+    size = f"{asked.row_step} × {asked.key_step}"
+    cells: Part = (f"{which} of {size} {_units(look)}", f"{which} of {size}", which)
     if asked.sampled:
-        return [("Whole",), (f"{which} so far",), (f"{asked.sampled} of {asked.row_step} rows", "")]
-    return [("Whole",), (which,), (size, f"{asked.row_step} × {asked.key_step}", "")]
+        cells = (f"{which} so far", "so far")
+    return [("Whole",), cells, (f"to {peak:.2g}",)]
 
 
 def maps_title(name: str, notes: tuple[str, ...], grain: Grain, look: Look) -> Title:

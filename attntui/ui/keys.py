@@ -92,7 +92,15 @@ KEYS: tuple[Key, ...] = (
         "Next layer",
         "Head",
     ),
-    Key("head.go", "g", "g", "go_to_head", 'Go to a head by name, such as "5.1"', "Head", "go to"),
+    Key(
+        "head.go",
+        "g",
+        "g",
+        "go_to_head",
+        "Go to a head by name, such as 5.1, or to a token by number, such as #12",
+        "Head",
+        "go to",
+    ),
     Key("head.top", "G", "G", "top_head", "Go to the head with the largest value", "Head"),
     Key(
         "head.map",

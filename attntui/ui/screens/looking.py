@@ -13,7 +13,7 @@ from attntui.core.protocol import BETWEEN, Basis, Pooling
 from attntui.core.scale import SCALES
 from attntui.ui.choices import SINKS, THRESHOLDS, Lens, PageName
 from attntui.ui.measures import UNMEASURED, offered, why_blank
-from attntui.ui.search import find_head, find_token
+from attntui.ui.search import find_head, find_position, find_token
 from attntui.ui.state import Look, RolloutOptions
 from attntui.ui.widgets.ask_line import AskLine
 from attntui.ui.widgets.bars import StatusLine
@@ -187,9 +187,10 @@ class Looking(Screen[None]):
         self.query_one(AskLine).ask("head")
 
     def go_to_head(self, name: str) -> None:
-        """Go to a head by its name."""
+        """Go to a head by its name, or to a token by its number."""
+        find = find_position if name.strip().startswith("#") else find_head
         try:
-            self.change(find_head(self.look, name))
+            self.change(find(self.look, name))
         except UserError as error:
             self.say(str(error))
 

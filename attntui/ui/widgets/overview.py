@@ -69,9 +69,16 @@ class Overview(Page, can_focus=False):
         )
         self.screen.set_class(self.display, "-overview")
 
+    @property
+    def peak(self) -> float:
+        """The weight of the strongest shade: the largest of the cells; 1 where there is none."""
+        import numpy as np
+
+        return 1.0 if self._weights is None else float(np.nanmax(self._weights, initial=0.0)) or 1.0
+
     def _update_title(self) -> None:
         if self.asked is not None:
-            self.set_title(captions.overview_title(self.asked, self.look))
+            self.set_title(captions.overview_title(self.asked, self.peak, self.look))
 
     def notify_style_update(self) -> None:
         self._pen = None
@@ -125,8 +132,10 @@ class Overview(Page, can_focus=False):
         look, palette, asked = self.look, self.palette, self.asked
         stack, own = look.stack_info, Grain(asked.row_step, asked.key_step)
         causal = stack is not None and stack.causal
-        levels = (palette.count, causal, look.threshold, palette.zero)
-        self._dots = Shading(own, look.scale, *levels).dots(self._weights[None])[0]
+        # Of 32,768 tokens most weights are a thousandth: the strongest shade is the largest here.
+        levels = (palette.count, causal, look.threshold / self.peak, palette.zero)
+        shares = self._weights[None] / self.peak
+        self._dots = Shading(own, look.scale, *levels).dots(shares)[0]
 
     def on_resize(self) -> None:
         self.ask()

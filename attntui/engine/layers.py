@@ -189,6 +189,18 @@ def tile_rows(device: torch.device, weights: int) -> int:
     return min(most, max(LEAST_ROWS, CACHED_WEIGHTS // max(1, weights)))
 
 
+def some_heads(layer: Layer, rows: tuple[int, int]) -> Iterator[slice]:
+    """Heads whose weights on some rows are had at once: few on a CPU, where others then need not
+    wait long for their turn."""
+    heads, groups = layer.info.heads, layer.info.heads // max(1, layer.info.key_value_heads)
+    count = heads
+    if layer.device.type == "cpu":
+        count = CACHED_WEIGHTS // max(1, (rows[1] - rows[0]) * layer.keys)
+        count = count // groups * groups if count > groups else 1
+    for first in range(0, heads, max(1, count)):
+        yield slice(first, min(first + max(1, count), heads))
+
+
 def tiles(layer: Layer, heads: int) -> Iterator[tuple[int, int]]:
     """Ranges of rows whose weights over `heads` heads fill at most a tile."""
     step = tile_rows(layer.device, heads * layer.keys)

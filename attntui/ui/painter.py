@@ -22,6 +22,7 @@ from attntui.core.protocol import (
     GetWindow,
     Lens,
     Predictions,
+    Progress,
     Reply,
     Request,
     Signed,
@@ -143,12 +144,13 @@ class Painter:
             self._give_up(slot)
 
     async def measure(self, look: Look) -> None:
-        """Ask for the statistics of all heads and paint them, however long it takes."""
+        """Ask for the statistics of all heads and paint them, however long it takes; say how far
+        they are."""
         if look.run is None:
             return
         request = GetStatistics(look.run.run, look.stack, look.basis)
         self._count += 1
-        await self._fetch((None, "statistics"), request, self._count)
+        await self._fetch((None, "statistics"), request, self._count, self._session.tell)
 
     async def ask(self, request: Request) -> tuple[Reply, list[np.ndarray]] | None:
         """An answer that is not painted; None where there is none, and the user was told."""
@@ -172,9 +174,15 @@ class Painter:
         entries = reply.entries if isinstance(reply, Top) else ()
         return entries[0].position if entries else None
 
-    async def _fetch(self, slot: Slot, request: Request, number: int) -> None:
+    async def _fetch(
+        self,
+        slot: Slot,
+        request: Request,
+        number: int,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> None:
         try:
-            reply, arrays = await self._session.latest(".".join(map(str, slot)), request)
+            reply, arrays = await self._session.latest(_name(slot), request, progress)
         except (Superseded, EngineGone):
             return
         except (UserError, EngineFault) as error:

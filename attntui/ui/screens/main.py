@@ -364,6 +364,8 @@ class MainScreen(
         elif self.session.busy:
             self.workers.cancel_group(self, "session")
             self.say("Cancelled; Enter in the prompt runs it.")
+        elif self.stop_describing():
+            self.say("Cancelled; d measures the heads.")
         elif self.page.give_up():
             self.painter.stop(self.look.page, "reach")
         elif self.focused is self.page:

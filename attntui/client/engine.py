@@ -185,14 +185,16 @@ class Engine:
         if self._child is not None and self.alive:
             self._child.write(_frame(next(self._numbers), request))
 
-    async def latest(self, slot: str, request: Request) -> Response:
+    async def latest(
+        self, slot: str, request: Request, progress: Callable[[Progress], None] | None = None
+    ) -> Response:
         """As `ask`, newest wins: each slot has one call in flight and at most one waiting.
 
         Raises:
             Superseded: a newer call in this slot came before this one was sent.
         """
         async with self._slots.setdefault(slot, Slot()).turn():
-            return await self.ask(request)
+            return await self.ask(request, progress)
 
     def _expect(
         self, number: int, progress: Callable[[Progress], None] | None

@@ -79,7 +79,7 @@ def answer(
             return Arrays(run.number, ("maps",)), [found]
         case GetCellMap(stack=stack, query=query, key=key, reading=reading):
             reader = reader_of(stack, reading)
-            found = windows.cell_map(reader, query, key)
+            found = windows.cell_map(reader, query, key, work.check_cancel)
             return Arrays(run.number, ("map",)), [found]
         case GetShares(stack=stack, reading=reading):
             found = windows.shares(reader_of(stack, reading), work.check_cancel)

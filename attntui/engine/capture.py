@@ -23,7 +23,7 @@ from transformers import (
 
 from attntui.core.errors import UserError
 from attntui.engine.kernels import attend, reference
-from attntui.engine.masks import Mask, RuleMask, as_mask, lazy_mask
+from attntui.engine.masks import Mask, RuleMask, Span, as_mask, lazy_mask
 
 NAME = "attntui"
 """transformers gives a meaning to a slash and to the names of its own kernels inside a name."""
@@ -121,10 +121,10 @@ class Call:
         kept = (self.query, self.key, self.value, self.sinks, self.bias, self.output)
         return [tensor for tensor in kept if tensor is not None]
 
-    def mask_rows(self, start: int, stop: int) -> Tensor:
+    def mask_rows(self, start: int, stop: int, keys: Span | None = None) -> Tensor:
         """See `Mask.rows`: where q is. A rule is asked where the model's first layer is, which made
         it for all layers."""
-        return self.mask.rows(start, stop).to(self.query.device)
+        return self.mask.rows(start, stop, keys).to(self.query.device)
 
     def forget(self) -> None:
         """Keep nothing but the call's place."""

@@ -12,8 +12,6 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
-from attntui.engine.masks import allowed
-
 if TYPE_CHECKING:
     from attntui.engine.capture import Call
 
@@ -24,7 +22,9 @@ TILE = 256
 def attend(call: "Call") -> Tensor:
     """The attention's output (1, queries, heads, value size), contiguous."""
     plain = call.mask.plain
-    if plain and call.softcap is None and call.sinks is None and call.bias is None:
+    # Where keys stand before the first query's, torch's own causal rule would count from the left.
+    is_tiled = plain == "causal" and 1 < call.query.shape[2] < call.key.shape[2]
+    if plain and not is_tiled and call.softcap is None and call.sinks is None and call.bias is None:
         same = call.key.shape[-1] == call.value.shape[-1] <= 256
         output = scaled_dot_product_attention(
             call.query,
@@ -67,10 +67,8 @@ def _tiles(call: "Call") -> Iterator[tuple[slice, slice, Tensor]]:
     """Rows, the keys that any of them sees, and their mask (1 or heads, rows, keys)."""
     for start in range(0, call.query.shape[2], TILE):
         rows = slice(start, min(start + TILE, call.query.shape[2]))
-        mask = call.mask_rows(rows.start, rows.stop)
-        seen = allowed(mask).flatten(0, 1).any(0).nonzero()
-        keys = slice(int(seen[0]), int(seen[-1]) + 1) if len(seen) else slice(0, mask.shape[-1])
-        yield rows, keys, mask[..., keys]
+        span = call.mask.span(rows.start, rows.stop)
+        yield rows, slice(*span), call.mask_rows(rows.start, rows.stop, span)
 
 
 def _fused(call: "Call", rows: slice, keys: slice, mask: Tensor) -> Tensor:
@@ -79,8 +77,10 @@ def _fused(call: "Call", rows: slice, keys: slice, mask: Tensor) -> Tensor:
     A learned sink is one more key of value 0 whose score comes from the mask.
     """
     query = call.query[:, :, rows]
-    key = _repeat(call.key[:, :, keys], call.groups)
-    value = _repeat(call.value[:, :, keys], call.groups)
+    key, value = call.key[:, :, keys], call.value[:, :, keys]
+    shares = call.groups > 1 and call.sinks is None and key.shape[-1] == value.shape[-1] <= 256
+    if not shares:
+        key, value = _repeat(key, call.groups), _repeat(value, call.groups)
     if call.bias is not None:
         mask = _add(call.bias[0, :, rows, keys], mask)
     if call.sinks is not None:
@@ -91,7 +91,9 @@ def _fused(call: "Call", rows: slice, keys: slice, mask: Tensor) -> Tensor:
         value = torch.cat([value, value.new_zeros(*value.shape[:2], 1, value.shape[3])], dim=2)
     if mask.dtype != torch.bool:
         mask = mask.to(query.dtype)
-    return scaled_dot_product_attention(query, key, value, mask[None], scale=call.scaling)
+    return scaled_dot_product_attention(
+        query, key, value, mask[None], scale=call.scaling, enable_gqa=shares
+    )
 
 
 def _capped(call: "Call", rows: slice, keys: slice, mask: Tensor) -> Tensor:

@@ -6,10 +6,11 @@ from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from attntui.core.protocol import LayerInfo
 from attntui.engine.capture import Call
-from attntui.engine.masks import allowed
+from attntui.engine.masks import Span, allowed
 
 TILE_WEIGHTS = 2**24
 """Weights in a tile of rows over all heads, at most: 64 MB in float32."""
@@ -83,14 +84,27 @@ class RecordedLayer:
 
         A learned sink's score, which no key has, is left out.
         """
-        call, heads = self.call, heads or slice(0, self.info.heads)
-        scores = self._products(start, stop, heads) * call.scaling
+        return self._scores(start, stop, heads or slice(0, self.info.heads), (0, self.keys))
+
+    def _scores(self, start: int, stop: int, heads: slice, keys: Span) -> Tensor:
+        """Of a range of keys."""
+        call = self.call
+        scores = self._products(start, stop, heads, keys).mul_(call.scaling)
         if call.softcap is not None:
             scores = torch.tanh(scores / call.softcap) * call.softcap
         if call.bias is not None:
             bias = call.bias[0] if call.bias.shape[1] == 1 else call.bias[0, heads]
-            scores = scores + bias[:, start:stop].float()
-        mask = call.mask_rows(start, stop)
+            scores = scores + bias[:, start:stop, slice(*keys)].float()
+        if call.mask.plain == "full":
+            return scores
+        if call.mask.plain == "causal":  # up to the first of the rows, all keys are seen
+            own = torch.arange(start, stop, device=scores.device) + self.keys - self.queries
+            first = min(max(start + self.keys - self.queries, keys[0]), keys[1])
+            key = torch.arange(first, keys[1], device=scores.device)
+            hidden = key > own[:, None]
+            scores[..., first - keys[0] :].masked_fill_(hidden, -torch.inf)
+            return scores
+        mask = call.mask_rows(start, stop, keys)
         mask = mask if len(mask) == 1 else mask[heads]
         if mask.dtype != torch.bool:
             scores = scores + mask.float()
@@ -98,26 +112,38 @@ class RecordedLayer:
 
     def _weights(self, start: int, stop: int, heads: slice | None) -> Tensor:
         """(heads, rows, keys), with one column more where there is a learned sink."""
-        scores = self.scores(start, stop, heads)
+        first, end = self.call.mask.span(start, stop)
+        scores = self._scores(start, stop, heads or slice(0, self.info.heads), (first, end))
         if self.call.sinks is not None:
             sinks = self.call.sinks[heads or slice(None)].float().reshape(-1, 1, 1)
             scores = torch.cat([scores, sinks.expand(-1, stop - start, 1)], dim=-1)
-        blank = scores.amax(-1, keepdim=True) == -torch.inf  # the row may see nothing
         weights = torch.softmax(scores, dim=-1)
-        if weights.requires_grad:  # the softmax's own gradient needs it as it was
-            return weights.masked_fill(blank, 0)
-        return weights.masked_fill_(blank, 0)
+        if self.call.mask.plain is None:
+            blank = scores.amax(-1, keepdim=True) == -torch.inf  # the row may see nothing
+            # Not in place where there is a gradient: the softmax's own needs it as it was.
+            in_place = not weights.requires_grad
+            weights = weights.masked_fill_(blank, 0) if in_place else weights.masked_fill(blank, 0)
+        if (first, end) == (0, self.keys):
+            return weights
+        sink = weights[..., end - first :]
+        weights = functional.pad(weights[..., : end - first], (first, self.keys - end))
+        return torch.cat([weights, sink], dim=-1) if sink.shape[-1] else weights
 
-    def _products(self, start: int, stop: int, heads: slice) -> Tensor:
-        """q · k (heads, rows, keys) float32; whole groups share their key head without a copy."""
-        query, key = self.call.query[0, heads, start:stop].float(), self.call.key[0]
-        groups = self.call.groups
-        if heads.start % groups == 0 and heads.stop % groups == 0:
-            key = key[heads.start // groups : heads.stop // groups].float()
-            shared = query.reshape(len(key), groups * (stop - start), query.shape[-1])
-            return (shared @ key.transpose(1, 2)).reshape(len(query), stop - start, self.keys)
-        own = torch.arange(heads.start, heads.stop, device=key.device) // groups
-        return query @ key[own].float().transpose(1, 2)
+    def _products(self, start: int, stop: int, heads: slice, keys: Span) -> Tensor:
+        """q · k (heads, rows, keys) float32; heads that share a key head share it without a copy.
+
+        A product of matrices side by side is faster by far than one for each head.
+        """
+        query = self.call.query[0, heads, start:stop].float()
+        key, groups = self.call.key[0, :, slice(*keys)], self.call.groups
+        shares = range(heads.start // groups, -(-heads.stop // groups))
+        if len(shares) > 1 and (heads.start % groups or heads.stop % groups):
+            own = torch.arange(heads.start, heads.stop, device=key.device) // groups
+            return query @ key[own].float().transpose(1, 2)
+        rows, size = len(query) // len(shares) * (stop - start), query.shape[-1]
+        shared = query.reshape(len(shares), rows, size)
+        products = shared @ key[slice(shares.start, shares.stop)].float().transpose(1, 2)
+        return products.reshape(len(query), stop - start, keys[1] - keys[0])
 
 
 @dataclass(eq=False, repr=False)
@@ -161,6 +187,18 @@ def tile_rows(device: torch.device, weights: int) -> int:
     if device.type != "cpu":
         return most
     return min(most, max(LEAST_ROWS, CACHED_WEIGHTS // max(1, weights)))
+
+
+def some_heads(layer: Layer, rows: tuple[int, int]) -> Iterator[slice]:
+    """Heads whose weights on some rows are had at once: few on a CPU, where others then need not
+    wait long for their turn."""
+    heads, groups = layer.info.heads, layer.info.heads // max(1, layer.info.key_value_heads)
+    count = heads
+    if layer.device.type == "cpu":
+        count = CACHED_WEIGHTS // max(1, (rows[1] - rows[0]) * layer.keys)
+        count = count // groups * groups if count > groups else 1
+    for first in range(0, heads, max(1, count)):
+        yield slice(first, min(first + max(1, count), heads))
 
 
 def tiles(layer: Layer, heads: int) -> Iterator[tuple[int, int]]:

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 
 MaskFunction = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+Span = tuple[int, int]
+"""A half-open range of keys."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +26,8 @@ class RuleMask:
     keys: int
     device: torch.device
     plain: Literal["causal", "full"] | None
-    """Set where the whole mask is lower triangular, or allows everything."""
+    """Set where the whole mask is lower triangular, the last query seeing the last key; or where it
+    allows everything."""
     kind: Literal["full", "sliding", "chunked"] = "full"
     causal: bool = False
     function: MaskFunction | None = None
@@ -35,12 +38,27 @@ class RuleMask:
     by_scalar: bool = False
     """The rule accepts single indices only and needs vmap."""
 
-    def rows(self, start: int, stop: int) -> Tensor:
-        """(1, rows, keys) bool: True where the query may see the key."""
-        query = torch.arange(start, stop, device=self.device)
-        key = torch.arange(self.keys, device=self.device)
+    @property
+    def before(self) -> int:
+        """How many keys stand before that of the first query, where that is plain."""
+        return self.keys - self.queries
+
+    def span(self, start: int, stop: int) -> Span:
+        """Beyond this half-open range of keys, no row of these sees any."""
         if self.plain == "causal":
-            return (key <= query[:, None])[None]
+            return 0, stop + self.before
+        if self.kind == "full" or stop <= start:
+            return 0, self.keys
+        # Windows and chunks are stretches of keys, and a later row's does not begin or end earlier.
+        first, last = (self.rows(at, at + 1)[0, 0].nonzero() for at in (start, stop - 1))
+        return (int(first[0]), int(last[-1]) + 1) if len(first) and len(last) else (0, self.keys)
+
+    def rows(self, start: int, stop: int, keys: Span | None = None) -> Tensor:
+        """(1, rows, keys) bool: True where the query may see the key, of `keys` or of all."""
+        query = torch.arange(start, stop, device=self.device)
+        key = torch.arange(*(keys or (0, self.keys)), device=self.device)
+        if self.plain == "causal":
+            return (key <= query[:, None] + self.before)[None]
         if self.plain == "full" or self.function is None:
             return torch.ones(1, len(query), len(key), dtype=torch.bool, device=self.device)
         query, key = query + self.query_offset, key + self.key_offset
@@ -79,10 +97,15 @@ class TensorMask:
         first = self.rows(0, 1)
         return first.shape[-1] > 1 and not bool(allowed(first)[..., 1].any())
 
-    def rows(self, start: int, stop: int) -> Tensor:
+    def span(self, start: int, stop: int) -> Span:
+        """As of a rule; here every key."""
+        return 0, self.tensor.shape[-1]
+
+    def rows(self, start: int, stop: int, keys: Span | None = None) -> Tensor:
         """(1 or heads, rows, keys), bool or additive, as the model gave it."""
         one = self.tensor.shape[-2] == 1
-        return self.tensor[0] if one else self.tensor[0, :, start:stop]
+        rows = self.tensor[0] if one else self.tensor[0, :, start:stop]
+        return rows if keys is None else rows[..., slice(*keys)]
 
 
 class Cell(NamedTuple):
@@ -112,17 +135,24 @@ class CutMask:
         """As of the mask before: to cut one edge makes no model causal."""
         return self.mask.causal
 
-    def rows(self, start: int, stop: int) -> Tensor:
+    def span(self, start: int, stop: int) -> Span:
+        """As of the mask before."""
+        return self.mask.span(start, stop)
+
+    def rows(self, start: int, stop: int, keys: Span | None = None) -> Tensor:
         """(1 or heads, rows, keys), bool or additive."""
-        rows = self.mask.rows(start, stop)
-        cells = [cell for cell in self.cells if start <= cell.query < stop]
+        rows = self.mask.rows(start, stop, keys)
+        first = 0 if keys is None else keys[0]
+        inside = range(first, first + rows.shape[-1])
+        cells = [cell for cell in self.cells if start <= cell.query < stop and cell.key in inside]
         if not cells:
             return rows
         heads = self.heads if any(cell.head is not None for cell in cells) else len(rows)
         rows = rows.expand(heads, stop - start, -1).clone()
         for query, key, head in cells:
             some = slice(None) if head is None else head
-            rows[some, query - start, key] = False if rows.dtype == torch.bool else -torch.inf
+            blank = False if rows.dtype == torch.bool else -torch.inf
+            rows[some, query - start, key - first] = blank
         return rows
 
 
@@ -175,7 +205,7 @@ def lazy_mask(
     offset = int(q_offset)
     everything = padding is None and (local_size is None or kv_length <= local_size)
     plain: Literal["causal", "full"] | None = None
-    if everything and allow_is_causal_skip and q_length == kv_length and offset == kv_offset:
+    if everything and allow_is_causal_skip and q_length + offset == kv_length + kv_offset:
         plain = "causal"
     elif everything and allow_is_bidirectional_skip:
         plain = "full"

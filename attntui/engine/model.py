@@ -73,6 +73,8 @@ class LoadedModel:
     """What its runs take of memory, once the check prompt has run."""
     layer_devices: dict[int, torch.device] = field(default_factory=dict)
     """Where layers are that are not on `device`, by their numbers."""
+    has_chunks: bool | None = None
+    """Whether a long prompt may run in parts, see `chunks`; None: not tried yet."""
     projections: dict[int, nn.Module] | None = None
     """The output projection after each call of the attention function, once asked."""
     outputs: dict[str, int] | None = None

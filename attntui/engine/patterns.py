@@ -14,7 +14,7 @@ from torch import Tensor
 
 from attntui.core.protocol import STATISTICS, Statistic
 from attntui.engine.forward import CheckCancel, Report, never, silent
-from attntui.engine.layers import Layer, tiles
+from attntui.engine.layers import Layer, some_heads, tiles
 from attntui.engine.stacks import Tower
 from attntui.engine.targets import PATTERNS, Text, targets
 
@@ -58,7 +58,7 @@ def measure(
             if layer is not None and each is not None:
                 # Stays where it is while the layers are on one device.
                 pointed, counted = pointed.to(layer.device), counted.to(layer.device)
-                each.add(layer, (start, stop), pointed, counted)
+                each.add(layer, (start, stop), pointed, counted, check_cancel)
     return _measured(tower, [each for each in sums if each is not None], text.ids is not None)
 
 
@@ -74,16 +74,26 @@ class Sums:
         self.received = torch.zeros(heads, layer.keys, dtype=torch.float64)
         self.seers = torch.zeros(layer.keys, dtype=torch.int64)
 
-    def add(self, layer: Layer, rows: tuple[int, int], pointed: Tensor, counted: Tensor) -> None:
+    def add(
+        self,
+        layer: Layer,
+        rows: tuple[int, int],
+        pointed: Tensor,
+        counted: Tensor,
+        check_cancel: CheckCancel = never,
+    ) -> None:
         """Add a range of rows. `counted` (patterns and distance, rows, keys) multiplies weights."""
-        weights, seen = layer.rows(*rows), layer.allowed(*rows)
-        entropy = torch.special.entr(weights).sum((1, 2))
-        if layer.learned_sink:
-            entropy += torch.special.entr((1 - weights.sum(-1)).clamp_min(0)).sum(-1)
-        largest = weights.amax(-1).sum(-1)
-        products = weights.flatten(1) @ counted.flatten(1).T
-        self.weights += torch.column_stack([products, entropy, largest]).cpu()
-        self.received += weights.sum(1).cpu()
+        for heads in some_heads(layer, rows):
+            check_cancel()
+            weights = layer.rows(*rows, heads)
+            entropy = torch.special.entr(weights).sum((1, 2))
+            if layer.learned_sink:
+                entropy += torch.special.entr((1 - weights.sum(-1)).clamp_min(0)).sum(-1)
+            largest = weights.amax(-1).sum(-1)
+            products = weights.flatten(1) @ counted.flatten(1).T
+            self.weights[heads] += torch.column_stack([products, entropy, largest]).cpu()
+            self.received[heads] += weights.sum(1).cpu()
+        seen = layer.allowed(*rows)
         self.seers += seen.sum(0).cpu()
         self.eligible += (pointed & seen).amax(-1).sum(-1).cpu()  # any() is five times slower
         self.rows += int(seen.any(-1).sum())

@@ -1,5 +1,7 @@
 """Many weights in one cell, where a picture has fewer cells than a matrix has weights."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -26,6 +28,8 @@ def pool(
     rows, keys = weights.shape[-2:]
     if not weights.numel():
         return weights.new_zeros(*weights.shape[:-2], -(-rows // row_step), -(-keys // key_step))
+    # Fewer rows than a cell has are not filled up to it: that would be most of the work.
+    row_step, key_step = min(row_step, rows), min(key_step, keys)
     down = _counted(blank_rows, rows, row_step).to(weights.device)[:, None]
     across = _counted(blank_keys, keys, key_step).to(weights.device)
     if row_step == key_step == 1:
@@ -43,6 +47,23 @@ def pool(
     if blank_rows is None and blank_keys is None:
         return cells
     return cells.masked_fill((down == 0) | (across == 0), torch.nan)
+
+
+def joined(
+    tiles: Sequence[Tensor], counts: Sequence[int], pooling: Pooling, *, signed: bool = False
+) -> Tensor:
+    """(..., 1, cells): one row of cells from its tiles (..., 1, cells), each pooled by itself.
+
+    `counts` is how many rows of each tile count.
+    """
+    if len(tiles) == 1:
+        return tiles[0]
+    counted = [tile for tile, count in zip(tiles, counts, strict=True) if count] or tiles[:1]
+    cells = torch.cat(list(counted), dim=-2)
+    if pooling == "mean":
+        shares = torch.tensor([count for count in counts if count] or [1.0], device=cells.device)
+        return (cells * (shares / shares.sum())[:, None]).sum(-2, keepdim=True)
+    return (_furthest if signed else torch.amax)(cells, -2).unsqueeze(-2)
 
 
 def _furthest(weights: Tensor, dim: int) -> Tensor:

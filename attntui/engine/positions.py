@@ -1,6 +1,7 @@
-"""How many tokens a model can read."""
+"""How many tokens a model can read, and how it tells their places."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from transformers import PreTrainedModel
@@ -9,6 +10,8 @@ from attntui.core.protocol import Side
 
 OTHER_SENSES = ("vision", "visual", "image", "audio", "video")
 """Towers of image-text models whose position embeddings are not for text."""
+LENGTH_DEPENDENT = ("dynamic", "longrope")
+"""Rotary embeddings that turn the keys of a longer text otherwise."""
 
 
 @dataclass(frozen=True)
@@ -50,3 +53,11 @@ def _rows(module: torch.nn.Embedding) -> int:
     if offset is None:
         offset = 0 if module.padding_idx is None else module.padding_idx + 1
     return module.num_embeddings - int(offset)
+
+
+def fixed_rotation(config: Any) -> bool:
+    """Whether a key stays as it is, however long the text gets."""
+    given = getattr(config.get_text_config(), "rope_parameters", None) or {}
+    parts = [given, *(part for part in given.values() if isinstance(part, dict))]
+    kinds = [str(part.get("rope_type", "")) for part in parts]
+    return not any(kind in name for name in kinds for kind in LENGTH_DEPENDENT)

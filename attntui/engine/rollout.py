@@ -11,6 +11,9 @@ from attntui.engine.forward import CheckCancel, Report, never, silent
 from attntui.engine.layers import Layer, tiles
 from attntui.engine.stacks import Tower
 
+MOST_TOKENS = 8192
+"""Up to so many, a rollout is one matrix, 256 MB; beyond, some rows of it at a time."""
+
 
 def rollout(
     tower: Tower, view: Rollout, check_cancel: CheckCancel = never, progress: Report = silent
@@ -20,6 +23,64 @@ def rollout(
     F is a layer's heads fused, small weights discarded, rows normalised (which also takes a learned
     sink's share out). The newer layer multiplies from the left, so row i of R says how much of each
     input token is in the top layer's position i. Layers without attention are skipped.
+
+    Raises:
+        UserError: queries and keys are different tokens, or an option is out of its range.
+    """
+    layers = _layers(tower, view)
+    joint: Tensor | None = None
+    for done, layer in enumerate(layers):
+        check_cancel()
+        progress("rollout", done, len(layers))
+        step = fuse(layer, view.head_fusion, check_cancel)
+        if view.discard_ratio:
+            discard(step, _allowed(layer), view.discard_ratio)
+        step /= step.sum(-1, keepdim=True).clamp_min(torch.finfo(step.dtype).tiny)
+        step *= 1 - view.residual
+        step.diagonal().add_(view.residual)
+        joint = step if joint is None else step @ joint.to(step.device)
+    assert joint is not None
+    return joint
+
+
+def rollout_rows(
+    tower: Tower,
+    view: Rollout,
+    start: int,
+    stop: int,
+    check_cancel: CheckCancel = never,
+    progress: Report = silent,
+) -> Tensor:
+    """Rows of R (rows, keys) float32 without any whole matrix: r ← r Â from the newest layer down.
+
+    Raises:
+        UserError: as of `rollout`; or weights are to be discarded, which takes a layer's all.
+    """
+    layers = _layers(tower, view)[::-1]
+    if view.discard_ratio:
+        raise UserError(
+            f"discarding small weights sorts all of a layer's, which is for {MOST_TOKENS:,} tokens "
+            f"at most, and here are {tower.shape[0]:,}: set the discard ratio to 0."
+        )
+    rows = torch.zeros(stop - start, tower.shape[1], device=layers[0].device)
+    rows[range(stop - start), range(start, stop)] = 1
+    for done, layer in enumerate(layers):
+        rows = rows.to(layer.device)
+        passed = view.residual * rows
+        for at, end in tiles(layer, layer.info.heads):
+            check_cancel()
+            progress("rollout", done * layer.queries + at, len(layers) * layer.queries)
+            if not rows[:, at:end].any():  # of the newest layer only these rows count
+                continue
+            step = _fused(layer, at, end, view.head_fusion)
+            step /= step.sum(-1, keepdim=True).clamp_min(torch.finfo(step.dtype).tiny)
+            passed += (1 - view.residual) * (rows[:, at:end] @ step)
+        rows = passed
+    return rows
+
+
+def _layers(tower: Tower, view: Rollout) -> list[Layer]:
+    """The layers that count, the oldest first.
 
     Raises:
         UserError: queries and keys are different tokens, or an option is out of its range.
@@ -40,19 +101,7 @@ def rollout(
     layers = [layer for layer in tower.layers[view.start_layer :] if layer is not None]
     if not layers:
         raise UserError(f"no layer from {view.start_layer} on has attention.")
-    joint: Tensor | None = None
-    for done, layer in enumerate(layers):
-        check_cancel()
-        progress("rollout", done, len(layers))
-        step = fuse(layer, view.head_fusion, check_cancel)
-        if view.discard_ratio:
-            discard(step, _allowed(layer), view.discard_ratio)
-        step /= step.sum(-1, keepdim=True).clamp_min(torch.finfo(step.dtype).tiny)
-        step *= 1 - view.residual
-        step.diagonal().add_(view.residual)
-        joint = step if joint is None else step @ joint.to(step.device)
-    assert joint is not None
-    return joint
+    return layers
 
 
 def fuse(layer: Layer, fusion: HeadFusion, check_cancel: CheckCancel = never) -> Tensor:
@@ -60,12 +109,16 @@ def fuse(layer: Layer, fusion: HeadFusion, check_cancel: CheckCancel = never) ->
     fused = []
     for start, stop in tiles(layer, layer.info.heads):
         check_cancel()
-        rows = layer.rows(start, stop)
-        if fusion == "mean":
-            fused.append(rows.mean(0))
-        else:
-            fused.append(rows.amax(0) if fusion == "max" else rows.amin(0))
+        fused.append(_fused(layer, start, stop, fusion))
     return torch.cat(fused)
+
+
+def _fused(layer: Layer, start: int, stop: int, fusion: HeadFusion) -> Tensor:
+    """(rows, keys)"""
+    rows = layer.rows(start, stop)
+    if fusion == "mean":
+        return rows.mean(0)
+    return rows.amax(0) if fusion == "max" else rows.amin(0)
 
 
 def discard(fused: Tensor, allowed: Tensor, ratio: float) -> None:

@@ -15,6 +15,7 @@ from attntui.core.selection import choose, describe, parse_selection, spread
 from attntui.core.tokens import sanitise
 from attntui.engine import devices
 from attntui.engine.capture import EVERYTHING, Recording
+from attntui.engine.chunks import ROWS, in_chunks
 from attntui.engine.footprint import Footprint
 from attntui.engine.late_logits import late_head, logits_bytes
 from attntui.engine.model import Encoded, LoadedModel
@@ -39,6 +40,8 @@ class Need:
     """Bytes that a run takes: for work, for its outputs, and for the attention of each layer."""
 
     work: int
+    parts: int
+    """For work where every layer is recorded on its device, which may be in chunks."""
     outputs: int
     layers: dict[int, int]
 
@@ -93,7 +96,8 @@ def need(loaded: LoadedModel, footprint: Footprint, encoded: Encoded) -> Need:
         width = loaded.model.get_input_embeddings().weight.shape[-1]
         outputs = 2 * width * itemsize * lengths[encoded.sides[-1].name]
     work = footprint.work(lengths, loaded.capture == "eager", itemsize)
-    return Need(work, outputs, footprint.recorded(lengths))
+    parts = work * ROWS // lengths["text"] if in_chunks(loaded, encoded) else work
+    return Need(work, parts, outputs, footprint.recorded(lengths))
 
 
 def _asked(loaded: LoadedModel, footprint: Footprint, record: str) -> frozenset[int]:
@@ -117,7 +121,7 @@ class _Room:
 
     def __init__(self, loaded: LoadedModel, footprint: Footprint, need: Need | None) -> None:
         self._loaded, self._footprint = loaded, footprint
-        self._need = need or Need(0, 0, {})
+        self._need = need or Need(0, 0, 0, {})
         self._at = {number: loaded.device_of(number) for number in footprint.numbers}
         self._devices = {*self._at.values(), loaded.device}
         self._free = {device: devices.free(device) for device in {*self._devices, CPU}}
@@ -164,7 +168,8 @@ class _Room:
     def _wanted(self, layers: frozenset[int], on_cpu: bool) -> dict[torch.device, int]:
         """Bytes by device. An eager model gives every layer, whichever are kept."""
         need = self._need
-        wanted = dict.fromkeys(self._devices, need.work + SPARE)
+        is_whole = layers == self._footprint.numbers and not on_cpu
+        wanted = dict.fromkeys(self._devices, (need.parts if is_whole else need.work) + SPARE)
         wanted[self._loaded.device] += need.outputs
         if on_cpu:
             wanted.setdefault(CPU, SPARE)

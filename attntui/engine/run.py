@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from time import perf_counter
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from attntui.core.protocol import SIDES, Hidden, Reading, SideInfo, Stack, StackInfo, Trust, View
@@ -11,6 +12,7 @@ from attntui.engine import hidden, room, targets, trust
 from attntui.engine.again import Again
 from attntui.engine.axis import axis
 from attntui.engine.capture import Changes
+from attntui.engine.chunks import chunked, in_chunks
 from attntui.engine.forward import CheckCancel, Report, forward, held_bytes, never, silent
 from attntui.engine.late_logits import LateLogits, Logits, last_row_only, late_head
 from attntui.engine.model import Encoded, LoadedModel
@@ -45,14 +47,17 @@ def trace(
     started = perf_counter()
     head = late_head(loaded, encoded)
     with last_row_only(None if head is None else head.body) as states:
-        towers, outputs = forward(
-            loaded, encoded, check_cancel, progress, changes=changes, what=plan.recording
-        )
+        if in_chunks(loaded, encoded, changes, plan.recording):
+            towers, outputs = chunked(loaded, encoded, check_cancel, progress)
+        else:
+            towers, outputs = forward(
+                loaded, encoded, check_cancel, progress, changes=changes, what=plan.recording
+            )
     seconds = perf_counter() - started
     logits = getattr(outputs, "logits", None)
     kept: Logits | None = logits[0] if isinstance(logits, Tensor) else None
     if head is not None and isinstance(kept, Tensor):
-        kept = LateLogits(head, states[0][0], kept.shape[-1])
+        kept = LateLogits(head, torch.cat(states, dim=1)[0], kept.shape[-1])
     return Run(
         number=run,
         encoded=encoded,

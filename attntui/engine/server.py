@@ -15,6 +15,7 @@ import threading
 import time
 import traceback
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 PROGRESS_INTERVAL = 0.1
 """Seconds between two progress replies of one stage."""
 PARENT_INTERVAL = 1.0
+FAR_LESS = 8
+"""A call that takes so many times less than the one at work need not wait for it."""
 
 
 class Writer:
@@ -64,18 +67,23 @@ class Writer:
 class Job:
     """A call being answered: running work reports to it and asks it whether to go on."""
 
-    def __init__(self, call: Call, writer: Writer) -> None:
+    def __init__(
+        self, call: Call, writer: Writer, give_way: Callable[["Job"], None] | None = None
+    ) -> None:
         self.call = call
         self.cancelled = False
-        self._writer = writer
+        self._writer, self._give_way = writer, give_way
         self._stage = ""
         self._sent = 0.0
 
     def check_cancel(self) -> None:
-        """
+        """Where calls that take far less wait, they are answered here first.
+
         Raises:
             Cancelled: the call was given up.
         """
+        if self._give_way is not None:
+            self._give_way(self)
         if self.cancelled:
             from attntui.engine.model import Cancelled
 
@@ -110,7 +118,9 @@ class Server:
         self._silence = silence
         self._writer = Writer(answers)
         self._waiting: deque[Job] = deque()
-        self._running: Job | None = None
+        self._running: list[Job] = []
+        """Each, but the first, in the middle of the one before."""
+        self._session: Session | None = None
         self._changed = threading.Condition()
         self._ready = False
 
@@ -124,7 +134,7 @@ class Server:
         self._writer.send(0, hello)
         for work, about in ((self._read, ()), (_leave_with, (parent,))):
             threading.Thread(target=work, args=about, name=work.__name__, daemon=True).start()
-        session = self._start_session()
+        self._session = session = self._start_session()
         while True:
             self._answer(session, self._next())
 
@@ -148,8 +158,33 @@ class Server:
         with self._changed:
             while not self._waiting:
                 self._changed.wait()
-            self._running = self._waiting.popleft()
-            return self._running
+            job = self._waiting.popleft()
+            self._running.append(job)
+            return job
+
+    def _give_way(self, job: Job) -> None:
+        """Answer what waits and takes far less than this job, in the middle of it.
+
+        So the row at the cursor does not wait for the statistics of 32,768 tokens. Both only read;
+        whatever runs the model is neither stopped for others nor let in.
+        """
+        while self._waiting and (other := self._lighter(job)) is not None:
+            assert self._session is not None
+            self._answer(self._session, other)
+
+    def _lighter(self, job: Job) -> Job | None:
+        assert self._session is not None
+        weights = self._session.weights(job.call.request)
+        if weights is None:
+            return None
+        with self._changed:
+            for other in self._waiting:
+                its = self._session.weights(other.call.request)
+                if its is not None and its * FAR_LESS <= weights:
+                    self._waiting.remove(other)
+                    self._running.append(other)
+                    return other
+        return None
 
     def _answer(self, session: "Session", job: Job) -> None:
         from attntui.engine.failures import failed
@@ -164,7 +199,7 @@ class Server:
             # Not above: there the traceback's frames still hold the tensors.
             session.recover()
         with self._changed:
-            self._running = None
+            self._running = [each for each in self._running if each is not job]
         if isinstance(reply, Failed) and reply.kind == "fatal":
             self._end(job, reply.message)
         self._writer.send(job.call.id, reply, *arrays)
@@ -200,14 +235,15 @@ class Server:
         if isinstance(call.request, Load) and not self._ready:
             self._writer.send(call.id, Progress("starting PyTorch"))
         with self._changed:
-            self._waiting.append(Job(call, self._writer))
+            self._waiting.append(Job(call, self._writer, self._give_way))
             self._changed.notify()
 
     def _cancel(self, number: int) -> None:
         with self._changed:
-            if self._running is not None and self._running.call.id == number:
-                self._running.cancelled = True
-                return
+            for running in self._running:
+                if running.call.id == number:
+                    running.cancelled = True
+                    return
             job = next((job for job in self._waiting if job.call.id == number), None)
             if job is None:
                 return

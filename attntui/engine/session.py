@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
+from attntui.core import costs
 from attntui.core.errors import UserError
 from attntui.core.protocol import (
     Arrays,
@@ -80,6 +81,11 @@ class Session:
                 other = self._held_run(against) if against else None
                 loaded = None if held.again is None else held.again.loaded
                 return answer(loaded, held, request, work, other)
+
+    def weights(self, request: Request) -> int | None:
+        """See `costs.weights`; None also where the run is not held."""
+        held = self._runs.get(getattr(request, "run", 0))
+        return None if held is None else costs.weights(request, held.stacks, held.encoded.sides)
 
     def recover(self) -> None:
         """Give back memory after a failure, once nothing refers to it."""

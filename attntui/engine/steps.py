@@ -24,11 +24,10 @@ from attntui.engine.late_logits import LateLogits, Logits, last_row_only
 from attntui.engine.layers import RecordedLayer
 from attntui.engine.masks import CutMask, Mask, RuleMask
 from attntui.engine.model import Cancelled, Encoded, has_decoder
+from attntui.engine.positions import fixed_rotation
 from attntui.engine.run import Run
 from attntui.engine.stacks import Tower
 
-LENGTH_DEPENDENT = ("dynamic", "longrope")
-"""Rotary embeddings that turn the keys of a longer text otherwise."""
 DRIFT = 10
 """A row by itself is rounded otherwise than among many: by so many times the dtype's tolerance, as
 a share of the largest logit."""
@@ -223,7 +222,7 @@ def steps(base: Run, again: Again, kept: int, check_cancel: CheckCancel = never)
     whole = [tower for tower in base.towers if len(recorded(tower)) == len(tower.layers)]
     if len(whole) < len(base.towers) or base.plan.recording.on_cpu:
         return None
-    if not _fixed_rotation(again.loaded.model.config):
+    if not fixed_rotation(again.loaded.model.config):
         return None
     try:
         found = Steps(base, again, kept)
@@ -249,14 +248,6 @@ def _places(base: Run) -> Iterator[Place]:
         if tower.name != "encoder":
             for number, layer in enumerate(recorded(tower)):
                 yield Place(tower.name, number, layer.call)
-
-
-def _fixed_rotation(config: Any) -> bool:
-    """Whether a key stays as it is, however long the text gets."""
-    given = getattr(config.get_text_config(), "rope_parameters", None) or {}
-    parts = [given, *(part for part in given.values() if isinstance(part, dict))]
-    kinds = [str(part.get("rope_type", "")) for part in parts]
-    return not any(kind in name for name in kinds for kind in LENGTH_DEPENDENT)
 
 
 def _inner(mask: Mask) -> Mask:

@@ -24,11 +24,13 @@ from attntui.engine.flow import capacities, flow_row
 from attntui.engine.forward import CheckCancel, Report, never, silent
 from attntui.engine.layers import Layer, tile_rows
 from attntui.engine.lenses import Lenses
-from attntui.engine.rollout import rollout
+from attntui.engine.rollout import MOST_TOKENS, rollout, rollout_rows
 from attntui.engine.stacks import RECORD_ALL, Tower, named
 
 BLOCK = 64
 """Rows of a mean that are computed and kept together."""
+MOST_ROWS = 1024
+"""Rows of a long rollout at once; the grid asks for a few screens of them."""
 KEPT_BYTES = 256 * 2**20
 """Computed means and rollouts kept beyond this are dropped, oldest first, the newest never."""
 
@@ -97,6 +99,8 @@ class Views:
             raw = _shares(self.rows(view.weights, start, stop, check_cancel, progress))
             return lens - raw.to(lens.device)
         if isinstance(view, Rollout):
+            if queries > MOST_TOKENS:
+                return self._rollout_rows(view, start, stop, check_cancel, progress)
             return self._rollout(view, check_cancel, progress)[start:stop]
         if isinstance(view, Relevance):
             return self._relevance(view, check_cancel, progress)[start:stop]
@@ -175,6 +179,23 @@ class Views:
         if key not in self._kept:
             self._keep(key, rollout(self.tower(view.stack), view, check_cancel, progress))
         return self._kept[key]
+
+    def _rollout_rows(
+        self, view: Rollout, start: int, stop: int, check_cancel: CheckCancel, progress: Report
+    ) -> Tensor:
+        """Each block costs a pass over all layers: it is kept, and few are computed at once."""
+        if stop - start > MOST_ROWS:
+            raise UserError(
+                f"every row of a rollout of {self.tower(view.stack).shape[0]:,} tokens goes through"
+                f" all weights of all layers: at most {MOST_ROWS} rows are computed at once. Zoom"
+                " in, or export a mean or heads."
+            )
+        for (kept, first), rows in self._kept.items():
+            if kept == view and first <= start and stop <= first + len(rows):
+                return rows[start - first : stop - first]
+        tower = self.tower(view.stack)
+        self._keep((view, start), rollout_rows(tower, view, start, stop, check_cancel, progress))
+        return self._kept[view, start]
 
     def _relevance(self, view: Relevance, check_cancel: CheckCancel, progress: Report) -> Tensor:
         key = (view, 0)

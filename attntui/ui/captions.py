@@ -39,14 +39,27 @@ Title = list[Part]
 """Parts of a title, the most important first; a pane chooses the wordings that fit."""
 
 
-def view_title(view: View, step: int, look: Look) -> Title:
-    """What the grid shows; `step` tokens make a side of a cell."""
+def view_title(view: View, step: int, look: Look, sampled: int = 0) -> Title:
+    """What the grid shows; `step` tokens make a side of a cell, `sampled` of its rows count."""
     stack = look.stack_info
     title: Title = [_named(view, look.aim_text)]
     if isinstance(view, Rollout) and view.residual == 0 and stack is not None and stack.causal:
         short = "drifts to the first token"
         title.append((f"{short} with depth", short, "drifts"))
+    if sampled:
+        title.append((f"so far {sampled} of {step} rows", "so far a sample", "sample"))
     return [*title, *readings(look), *_cells(step, step, look), ROWS_AND_COLUMNS]
+
+
+def overview_title(asked: GetWindow, peak: float, look: Look) -> Title:
+    """The whole matrix in small: what a cell shows, what the strongest shade is, and of how many
+    of its rows."""
+    which = "mean" if asked.pooling == "mean" else "largest"
+    size = f"{asked.row_step} × {asked.key_step}"
+    cells: Part = (f"{which} of {size} {_units(look)}", f"{which} of {size}", which)
+    if asked.sampled:
+        cells = (f"{which} so far", "so far")
+    return [("Whole",), cells, (f"to {peak:.2g}",)]
 
 
 def maps_title(name: str, notes: tuple[str, ...], grain: Grain, look: Look) -> Title:
@@ -145,8 +158,9 @@ def _cells(row_step: int, key_step: int, look: Look) -> Title:
         return []
     size = f"{row_step} × {key_step}"
     cells = f"cells of {size} {_units(look)}"
-    what = "difference" if look.reading.against else "weight"
-    return [(f"{cells}, their largest {what}", cells, f"{size} a cell")]
+    which = "mean" if look.pooling == "mean" else "largest"
+    what = f"{which} {'difference' if look.reading.against else 'weight'}"
+    return [(f"{cells}, their {what}", f"{cells}, {which}", f"{size} a cell, {which}")]
 
 
 def readings(look: Look) -> Title:

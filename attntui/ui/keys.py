@@ -92,7 +92,15 @@ KEYS: tuple[Key, ...] = (
         "Next layer",
         "Head",
     ),
-    Key("head.go", "g", "g", "go_to_head", 'Go to a head by name, such as "5.1"', "Head", "go to"),
+    Key(
+        "head.go",
+        "g",
+        "g",
+        "go_to_head",
+        "Go to a head by name, such as 5.1, or to a token by number, such as #12",
+        "Head",
+        "go to",
+    ),
     Key("head.top", "G", "G", "top_head", "Go to the head with the largest value", "Head"),
     Key(
         "head.map",
@@ -211,6 +219,7 @@ KEYS: tuple[Key, ...] = (
     Key("look.zoom_in", "z", "z", "zoom(1)", "Zoom in", "Look", "zoom"),
     Key("look.zoom_out", "Z", "Z", "zoom(-1)", "Zoom out", "Look"),
     Key("look.fit", "f", "f", "fit", "Fit the whole prompt", "Look", "fit"),
+    Key("look.pooling", "P", "P", "next_pooling", "Cells of many weights: largest, mean", "Look"),
     Key(
         "look.meaning",
         "equals_sign",

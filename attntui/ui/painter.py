@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal, cast
 
+from msgspec.structs import replace
 from textual.screen import Screen
 
 from attntui.client.engine import EngineFault, EngineGone, Superseded
+from attntui.core.costs import QUICK, weights
 from attntui.core.errors import UserError
 from attntui.core.protocol import (
     GetAttribution,
@@ -20,6 +22,7 @@ from attntui.core.protocol import (
     GetWindow,
     Lens,
     Predictions,
+    Progress,
     Reply,
     Request,
     Signed,
@@ -45,9 +48,9 @@ from attntui.ui.widgets.ranked_list import RankedList
 if TYPE_CHECKING:
     import numpy as np
 
-    from attntui.ui.widgets.side_grid import SideGrid
 
-Slot = tuple[PageName | Literal["beside"] | None, str]
+Beside = Literal["beside", "overview"]
+Slot = tuple[PageName | Beside | None, str]
 """Which page asked (None: what is shown on every page), and for what."""
 
 
@@ -74,15 +77,19 @@ class Painter:
             for ranked in self._screen.query(RankedList):
                 ranked.clear()
 
-    def follow(self, look: Look, page: Page, beside: SideGrid | None) -> None:
-        """Paint what is known of this look, and ask for the rest."""
+    def follow(self, look: Look, page: Page, others: Sequence[Page]) -> None:
+        """Paint what is known of this look, and ask for the rest: first what is in the middle.
+
+        `others` are in sight besides: a second grid, the whole matrix in small.
+        """
         self._look = look
-        requests: dict[Slot, Request] = {(None, slot): one for slot, one in wanted(look).items()}
+        requests: dict[Slot, Request] = {}
         if look.run is not None and look.queries and look.keys:
             requests |= {(look.page, slot): one for slot, one in page.requests(look).items()}
-        if beside is not None:
-            asked = beside.requests(beside.look)
-            requests |= {("beside", slot): one for slot, one in asked.items()}
+        requests |= {(None, slot): one for slot, one in wanted(look).items()}
+        for other in others:
+            name = cast("Beside", other.id)
+            requests |= {(name, slot): one for slot, one in other.requests(other.look).items()}
         effects = self._sweep.next(look)
         if effects is not None:
             requests[None, "effects"] = effects
@@ -90,21 +97,25 @@ class Painter:
         if swap is not None:
             requests[None, "order"] = swap
         self._show_sweeps()
+        for slot in [slot for slot in self._asked if slot[0] and slot not in requests]:
+            self._give_up(slot)
         for slot, request in requests.items():
             is_held = getattr(request, "run", 0) in self._session.held
+            if getattr(request, "sampled", 0) and self._session.known(replace(request, sampled=0)):
+                continue  # all of it is known
             known = self._session.known(request)
             if self._asked.get(slot) == request or (known is None and not is_held):
                 continue
+            self._give_up(slot)
             self._asked[slot] = request
             self._count += 1
             if known is not None:
                 self._accept(slot, request, self._count, *known)
             else:
-                name = ".".join(part for part in slot if part)
                 self._screen.run_worker(
                     self._fetch(slot, request, self._count),
-                    group=name,
-                    description=name,
+                    group=_name(slot),
+                    description=_name(slot),
                     exit_on_error=False,
                 )
         self._list("predictions").display = (None, "predictions") in requests
@@ -112,15 +123,34 @@ class Painter:
     def stop(self, page: PageName, name: str) -> None:
         """Give up what a page asked for; it may ask again."""
         self._asked.pop((page, name), None)
-        self._screen.workers.cancel_group(self._screen, f"{page}.{name}")
+        self._screen.workers.cancel_group(self._screen, _name((page, name)))
+
+    def _give_up(self, slot: Slot) -> None:
+        """Give up what a slot asked for, if it takes long: it would keep the next one waiting.
+
+        What takes no time may come: while a key is held down, something is seen of every place.
+        """
+        asked, run = self._asked.get(slot), self._look.run
+        if asked is None or run is None:
+            return
+        count = weights(asked, run.stacks, run.sides)
+        if getattr(asked, "sampled", 0) or (count is not None and count > QUICK):
+            del self._asked[slot]
+            self._screen.workers.cancel_group(self._screen, _name(slot))
+
+    def rest(self) -> None:
+        """Give up whatever takes long: the engine is to run the model."""
+        for slot in list(self._asked):
+            self._give_up(slot)
 
     async def measure(self, look: Look) -> None:
-        """Ask for the statistics of all heads and paint them, however long it takes."""
+        """Ask for the statistics of all heads and paint them, however long it takes; say how far
+        they are."""
         if look.run is None:
             return
         request = GetStatistics(look.run.run, look.stack, look.basis)
         self._count += 1
-        await self._fetch((None, "statistics"), request, self._count)
+        await self._fetch((None, "statistics"), request, self._count, self._session.tell)
 
     async def ask(self, request: Request) -> tuple[Reply, list[np.ndarray]] | None:
         """An answer that is not painted; None where there is none, and the user was told."""
@@ -144,9 +174,15 @@ class Painter:
         entries = reply.entries if isinstance(reply, Top) else ()
         return entries[0].position if entries else None
 
-    async def _fetch(self, slot: Slot, request: Request, number: int) -> None:
+    async def _fetch(
+        self,
+        slot: Slot,
+        request: Request,
+        number: int,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> None:
         try:
-            reply, arrays = await self._session.latest(".".join(map(str, slot)), request)
+            reply, arrays = await self._session.latest(_name(slot), request, progress)
         except (Superseded, EngineGone):
             return
         except (UserError, EngineFault) as error:
@@ -265,6 +301,10 @@ class Painter:
         self._screen.query_one(CursorLine).show_predicted(found)
         title = captions.predictions_title(found, self._look)
         self._list("predictions").show_entries(title, captions.prediction_entries(found))
+
+
+def _name(slot: Slot) -> str:
+    return ".".join(part for part in slot if part)
 
 
 def _entries(request: GetTop, reply: Reply, units: Sequence[Unit]) -> tuple[tuple[Entry, ...], str]:

@@ -1,4 +1,4 @@
-"""Going somewhere by name: a head such as 5.1, a token by a part of the text."""
+"""Going somewhere by name: a head such as 5.1, a token by its number or a part of the text."""
 
 from bisect import bisect_right
 from collections.abc import Iterator
@@ -46,6 +46,19 @@ def _places(text: str, part: str) -> Iterator[int]:
         at = text.find(part, at + 1)
 
 
+def find_position(look: Look, name: str) -> Look:
+    """The look at a row by its number, written `#1234`.
+
+    Raises:
+        UserError: there is no such row.
+    """
+    digits, last = name.strip().removeprefix("#"), len(look.queries) - 1
+    if not (digits.isdecimal() and int(digits) <= last):
+        unit = "word" if look.words else "token"
+        raise UserError(f"“{name}” is no {unit} here: they are #0 to #{last}.")
+    return replace(look, query=int(digits))
+
+
 def find_head(look: Look, name: str) -> Look:
     """The look at a named head (`5.1`, or `5` for a layer).
 
@@ -54,7 +67,7 @@ def find_head(look: Look, name: str) -> Look:
     """
     layer, dot, head = name.strip().partition(".")
     if not (layer.isdecimal() and (head.isdecimal() or not dot)):
-        raise UserError(f"“{name}” is no head: write layer.head, such as 5.1.")
+        raise UserError(f"“{name}” is no head: write layer.head, such as 5.1, or #12 for a token.")
     wished = replace(look, layer=int(layer), head=int(head) if dot else look.head, lens="head")
     found = wished.settle()
     if (found.layer, found.head) != (wished.layer, wished.head):

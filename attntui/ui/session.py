@@ -191,7 +191,7 @@ class Session:
         else:
             request = Load(self.options, self._keep)
             self.post(Waiting(f"loading {sanitise(self.options.model)}"))
-        reply, _ = await self.engine.ask(request, self._progress)
+        reply, _ = await self.engine.ask(request, self.tell)
         assert isinstance(reply, Loaded)
         self.model, self.base = reply.model, None
         self._last_model = reply.model
@@ -227,7 +227,7 @@ class Session:
         self._runs += 1
         spare = tuple(self.held.difference(self._keep))
         request = Trace(self._runs, prompt, tuple(self.held), spare, self.options.record)
-        reply, _ = await self.engine.ask(request, self._progress)
+        reply, _ = await self.engine.ask(request, self.tell)
         assert isinstance(reply, Traced)
         self._deaths.survived()
         self._cache.clear()
@@ -255,7 +255,7 @@ class Session:
             self._runs += 1
             self.post(Waiting("running with edits"))
             request = Edit(self._runs, base, edits, tuple(self.held))
-            reply, _ = await self.engine.ask(request, self._progress)
+            reply, _ = await self.engine.ask(request, self.tell)
             assert isinstance(reply, Traced)
             self.held = frozenset({base, reply.info.run, *self._keep})
             self.engine.tell(Keep(tuple(self.held)))
@@ -298,7 +298,8 @@ class Session:
                 self.busy = False
                 self.post(Idle())
 
-    def _progress(self, progress: Progress) -> None:
+    def tell(self, progress: Progress) -> None:
+        """Say how far something is."""
         share = progress.done / progress.total if progress.total else None
         counts = progress.unit == "B"  # of other things the bar says enough
         self.post(Waiting(how_far(progress) if counts else sanitise(progress.stage), share))
@@ -307,9 +308,11 @@ class Session:
         """The answer, if it came before."""
         return self._cache.get(request)
 
-    async def latest(self, slot: str, request: Request) -> tuple[Reply, list[np.ndarray]]:
+    async def latest(
+        self, slot: str, request: Request, progress: Callable[[Progress], None] | None = None
+    ) -> tuple[Reply, list[np.ndarray]]:
         """Ask for something shown; the newest request of a slot wins."""
-        reply, arrays = await self.engine.latest(slot, request)
+        reply, arrays = await self.engine.latest(slot, request, progress)
         self._cache.put(request, reply, arrays)
         return reply, arrays
 

@@ -21,6 +21,7 @@ from attntui.core.protocol import (
     Measure,
     ModelInfo,
     Norm,
+    Pooling,
     Reading,
     Relevance,
     Rollout,
@@ -88,6 +89,8 @@ class Look:
     scale: Scale = "linear"
     threshold: float = 0.0
     """Weights below it are not drawn; no number changes."""
+    pooling: Pooling = "max"
+    """What a cell of many weights shows: their largest, or their mean."""
     words: bool = False
     left: tuple[int, int] = (0, 0)
     """Where words are looked at: the tokens, as (query, key), that the cursor was at before."""

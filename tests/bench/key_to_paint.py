@@ -1,12 +1,14 @@
-"""From a key to the painted grid: another head, at GPT-2-small size and 1,024 tokens.
+"""From a key to the painted grid: another head, at GPT-2-small size or of a small Llama.
 
-    python tests/bench/key_to_paint.py [MOVES]
+    python tests/bench/key_to_paint.py [--model gpt2|llama] [--tokens 1024 32768] [--moves 30]
 
 The real program in a pty. Time runs from the key's bytes to the bytes of the grid's new title,
-which are written in one frame with its cells. Forth, each head is seen for the first time; back,
-each comes from the screen's cache. Weights are random: what is timed does not depend on them.
+which are written in one frame with its cells. Forth, each head is seen for the first time, while
+what the screen asked for the one before may still be at work; back, each comes from the screen's
+cache. Weights are random: what is timed does not depend on them.
 """
 
+import argparse
 import os
 import re
 import statistics
@@ -20,23 +22,49 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import torch
-from transformers import GPT2Config, GPT2LMHeadModel
+from transformers import (
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedModel,
+)
 
 from tests.terminal.conftest import PROGRAM, WORDS, Terminal, word_tokenizer
 
-TOKENS, LAYERS, HEADS = 1024, 12, 12
+HEADS = {"gpt2": 12, "llama": 8}
 RIGHT, LEFT, DOWN, UP = ("\x1b[1;2C", "\x1b[1;2D", "\x1b[1;2B", "\x1b[1;2A")
 BACK = {RIGHT: LEFT, LEFT: RIGHT, DOWN: UP}
 
 
+def random_model(name: str, tokens: int, vocabulary: int = len(WORDS)) -> PreTrainedModel:
+    """GPT-2 small; or a Llama of 4 layers, 8 heads of size 64 and 2 key heads."""
+    torch.manual_seed(0)
+    if name == "gpt2":
+        positions = max(1024, tokens)
+        shape = GPT2Config(vocab_size=vocabulary, n_positions=positions)
+        shape.bos_token_id = shape.eos_token_id = None
+        return GPT2LMHeadModel(shape)
+    llama = LlamaConfig(
+        vocab_size=vocabulary,
+        hidden_size=512,
+        intermediate_size=1536,
+        num_hidden_layers=4,
+        num_attention_heads=8,
+        num_key_value_heads=2,
+        max_position_embeddings=131072,
+        bos_token_id=None,
+        eos_token_id=None,
+    )
+    return LlamaForCausalLM(llama)
+
+
 @contextmanager
-def built(tokens: int) -> Iterator[Path]:
-    """A folder with a random GPT-2 small and a prompt of so many tokens."""
+def built(tokens: int, model: str = "gpt2") -> Iterator[Path]:
+    """A folder with a random model and a prompt of so many tokens."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        torch.manual_seed(0)
-        config = GPT2Config(vocab_size=len(WORDS), bos_token_id=None, eos_token_id=None)
-        GPT2LMHeadModel(config).save_pretrained(folder)
+        random_model(model, tokens).save_pretrained(folder)
         word_tokenizer(WORDS).save_pretrained(folder)
         (folder / "prompt.txt").write_text(" ".join(WORDS[1 + at % 7] for at in range(tokens)))
         yield folder
@@ -49,19 +77,19 @@ def opened(folder: Path) -> Iterator[Terminal]:
     environment = os.environ | {"TERM": "xterm-256color", "HF_HUB_OFFLINE": "1"}
     terminal = Terminal([*PROGRAM, *arguments], environment)
     try:
-        terminal.until("exact", 300)
+        terminal.until("exact", 900)
         terminal.settle(1)
         yield terminal
     finally:
         terminal.close()
 
 
-def path(moves: int) -> list[tuple[str, str]]:
+def path(moves: int, heads: int = 12) -> list[tuple[str, str]]:
     """Keys and the titles they lead to: along the heads, down a layer, back along the heads."""
     found, layer, head = [], 0, 0
     while len(found) < moves:
         step = 1 if layer % 2 == 0 else -1
-        if 0 <= head + step < HEADS:
+        if 0 <= head + step < heads:
             head, key = head + step, RIGHT if step > 0 else LEFT
         else:
             layer, key = layer + 1, DOWN
@@ -87,16 +115,23 @@ def report(name: str, times: list[float]) -> None:
 
 
 def main() -> None:
-    moves = path(int(sys.argv[1]) if len(sys.argv) > 1 else 50)
-    with built(TOKENS) as folder, opened(folder) as terminal:
-        first = [press(terminal, key, title) for key, title in moves]
-        titles = ["Layer 0 Head 0", *(title for _, title in moves)]
-        back = [
-            press(terminal, BACK[key], titles[at])
-            for at, (key, _) in reversed(list(enumerate(moves)))
-        ]
-    report("uncached", first)
-    report("cached", back)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", choices=HEADS, default="gpt2")
+    parser.add_argument("--tokens", type=int, nargs="*", default=[1024])
+    parser.add_argument("--moves", type=int, default=30)
+    options = parser.parse_args()
+    moves = path(options.moves, HEADS[options.model])
+    for tokens in options.tokens:
+        with built(tokens, options.model) as folder, opened(folder) as terminal:
+            first = [press(terminal, key, title) for key, title in moves]
+            titles = ["Layer 0 Head 0", *(title for _, title in moves)]
+            back = [
+                press(terminal, BACK[key], titles[at])
+                for at, (key, _) in reversed(list(enumerate(moves)))
+            ]
+        print(f"{options.model}, {tokens:,} tokens")
+        report("uncached", first)
+        report("cached", back)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from attntui.core.protocol import (
     GetLogits,
     GetPredictions,
     GetScores,
+    GetStatistics,
     GetTop,
     GetWindow,
     Head,
@@ -284,6 +285,51 @@ def test_a_broken_gpu_context_ends_the_engine(
         assert isinstance(failed, Failed) and failed.kind == "fatal"
         assert "must restart" in failed.message
         assert pipe.process.wait(5) == 1
+
+
+def test_a_row_is_had_in_the_middle_of_the_statistics(
+    engine: Any, tiny: Callable[[str], Path]
+) -> None:
+    engine.ask(load(tiny("llama")))
+    traced, _ = engine.ask(trace(1, LONG))
+    assert isinstance(traced, Traced)
+    count = len(traced.info.sides[0].tokens)
+    row = GetWindow(1, Head("self", 0, 1), (count - 1, count), (0, count))
+    expected = engine.ask(row)[1][0]
+    statistics = engine.send(GetStatistics(1, "self"))
+    window = engine.send(row)
+    predictions = engine.send(GetPredictions(1, 3, 2))
+    replies = []
+    while len(replies) < 3:
+        answer, arrays = engine.read()
+        if not isinstance(answer.reply, Progress):
+            replies.append(answer.id)
+            if answer.id == window:
+                np.testing.assert_array_equal(arrays[0], expected)
+    assert replies == [window, predictions, statistics]
+
+
+def test_what_runs_the_model_waits_and_is_waited_for(
+    engine: Any, tiny: Callable[[str], Path]
+) -> None:
+    engine.ask(load(tiny("llama")))
+    engine.ask(trace(1, LONG))
+    row = GetWindow(1, Head("self", 0, 1), (0, 1), (0, 1))
+    order = [
+        engine.send(each)
+        for each in (
+            GetStatistics(1, "self", "calibration"),
+            row,
+            trace(2, "the"),
+            row,
+        )
+    ]
+    found = []
+    while len(found) < 4:
+        answer, _ = engine.read()
+        if not isinstance(answer.reply, Progress):
+            found.append(answer.id)
+    assert found == order
 
 
 def test_memory_is_given_back_once_the_failed_work_is_gone() -> None:

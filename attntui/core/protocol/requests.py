@@ -100,7 +100,8 @@ class GetWindow(Struct, frozen=True, tag="window"):
     `rows` and `keys` are half-open ranges of positions. With a step above 1, each cell pools
     step x step weights, those that the reading shows; the last cell of an axis may pool fewer.
     Where the view has a learned sink (gpt-oss), `sink` (rows) holds its weights; where the reading
-    hides keys, `hidden` (rows) is the weight that a row gives them, before any scaling.
+    hides keys, `hidden` (rows) is the weight that a row gives them, before any scaling. With
+    `sampled`, a cell pools so many of its rows, those in its middle: a first look at much.
     """
 
     run: int
@@ -111,6 +112,7 @@ class GetWindow(Struct, frozen=True, tag="window"):
     key_step: int = 1
     pooling: Pooling = "max"
     reading: Reading = Reading()
+    sampled: int = 0
 
 
 class GetMaps(Struct, frozen=True, tag="maps"):

@@ -195,6 +195,7 @@ class Editing(Looking):
 
     def engage(self, work: Coroutine[Any, Any, None]) -> Worker[None]:
         """Put the engine to this work, in place of whatever it does now."""
+        self.painter.rest()
         self.session.busy = True
         return self.run_worker(
             work, group="session", description="engine", exclusive=True, exit_on_error=False

@@ -21,14 +21,30 @@ class Explaining(Looking):
 
         self.app.push_screen(meaning_window(meanings(self.look)))
 
-    async def action_describe(self) -> None:
+    def action_describe(self) -> None:
+        """Not waited for here: keys go on while the heads of a long text are measured."""
+        self.run_worker(
+            self._describe(),
+            group="describe",
+            description="describe",
+            exclusive=True,
+            exit_on_error=False,
+        )
+
+    def stop_describing(self) -> bool:
+        """Give the measuring up; False where there is none."""
+        return bool(self.workers.cancel_group(self, "describe"))
+
+    async def _describe(self) -> None:
         from attntui.ui.screens.windows import pattern_window
 
         pane = self.query_one(PatternPane)
         if pane.values() is None and self.look.run is not None:
             self.post_message(Waiting("measuring the heads"))
-            await self.painter.measure(self.look)
-            self.post_message(Idle())
+            try:
+                await self.painter.measure(self.look)
+            finally:
+                self.post_message(Idle())
         rows = dict(zip(STATISTICS, self.query_one(HeadMap).eligible, strict=False))
         self.app.push_screen(pattern_window(self.look, pane.pattern(), pane.values(), rows))
 

@@ -9,11 +9,11 @@ from textual import on
 from textual.screen import Screen
 
 from attntui.core.errors import UserError
-from attntui.core.protocol import BETWEEN, Basis
+from attntui.core.protocol import BETWEEN, Basis, Pooling
 from attntui.core.scale import SCALES
 from attntui.ui.choices import SINKS, THRESHOLDS, Lens, PageName
 from attntui.ui.measures import UNMEASURED, offered, why_blank
-from attntui.ui.search import find_head, find_token
+from attntui.ui.search import find_head, find_position, find_token
 from attntui.ui.state import Look, RolloutOptions
 from attntui.ui.widgets.ask_line import AskLine
 from attntui.ui.widgets.bars import StatusLine
@@ -187,9 +187,10 @@ class Looking(Screen[None]):
         self.query_one(AskLine).ask("head")
 
     def go_to_head(self, name: str) -> None:
-        """Go to a head by its name."""
+        """Go to a head by its name, or to a token by its number."""
+        find = find_position if name.strip().startswith("#") else find_head
         try:
-            self.change(find_head(self.look, name))
+            self.change(find(self.look, name))
         except UserError as error:
             self.say(str(error))
 
@@ -333,6 +334,13 @@ class Looking(Screen[None]):
             self.change(self.look)  # the legend, for figures in the cells
         else:
             self.say(f"This is as {'near' if nearer > 0 else 'far'} as it goes.")
+
+    @of_a_run
+    def action_next_pooling(self) -> None:
+        pooling: Pooling = "mean" if self.look.pooling == "max" else "max"
+        self.change(replace(self.look, pooling=pooling))
+        what = "largest weight" if pooling == "max" else "mean"
+        self.say(f"A cell of many weights shows their {what}; views 1, 4 and 5 have such cells.")
 
     @of_a_run
     def action_fit(self) -> None:

@@ -61,6 +61,7 @@ from attntui.ui.widgets.head_bar import HeadBar
 from attntui.ui.widgets.head_map import HeadMap
 from attntui.ui.widgets.head_values import HeadValues
 from attntui.ui.widgets.message_line import MessageLine, Saying
+from attntui.ui.widgets.overview import Overview
 from attntui.ui.widgets.pages import Pages
 from attntui.ui.widgets.pattern_pane import PatternPane
 from attntui.ui.widgets.prompt_box import PromptBox, SecondBox
@@ -113,6 +114,7 @@ class MainScreen(
         with Container(id="panes"):
             with Container(id="heads"):
                 yield HeadMap("map")
+                yield Overview()
                 yield PatternPane()
             yield Pages()
             with Container(id="lists"):
@@ -126,6 +128,7 @@ class MainScreen(
         yield TooSmall()
 
     def on_mount(self) -> None:
+        self.query_one("#grid", AttentionGrid).overview = self.query_one(Overview)
         self.open_memory(self._start.draft)
         self.fill_boxes()
         self.call_after_refresh(self._begin)
@@ -172,6 +175,7 @@ class MainScreen(
         if self.session.model is None:
             missing = f"no model loaded · {loads}"
         self.query_one(StatusLine).show_waiting(missing, None)
+        self._follow()  # what was given up for what has ended
 
     @on(ModelReady)
     def _model_ready(self, message: ModelReady) -> None:
@@ -302,6 +306,7 @@ class MainScreen(
         self.query_one(StatusLine).show_look(look)
         self.page.show_look(look)
         self.show_beside()
+        self.query_one(Overview).show_look(look)
         for heads in self.query(HeadValues):
             heads.show_look(look)
         self.page.show_values(self.query_one(HeadMap).values)
@@ -326,8 +331,9 @@ class MainScreen(
 
     @on(RequestsChanged)
     def _follow(self) -> None:
-        side = self.side_grid
-        self.painter.follow(self.look, self.page, side if side is not None and side.faces else None)
+        side, small = self.side_grid, self.query_one(Overview)
+        others = [*([side] if side is not None and side.faces else []), small]
+        self.painter.follow(self.look, self.page, others)
 
     # From the panes.
 
@@ -363,6 +369,8 @@ class MainScreen(
         elif self.session.busy:
             self.workers.cancel_group(self, "session")
             self.say("Cancelled; Enter in the prompt runs it.")
+        elif self.stop_describing():
+            self.say("Cancelled; d measures the heads.")
         elif self.page.give_up():
             self.painter.stop(self.look.page, "reach")
         elif self.focused is self.page:

@@ -15,7 +15,7 @@ from attntui.ui.generation import EXAMPLE
 Question = Literal["search", "head", "export", "replace", "token", "generate"]
 LABELS: dict[Question, tuple[str, str]] = {
     "search": ("Search the text", "part of it, then Enter; n and N for more"),
-    "head": ("Go to head", "layer.head, such as 5.1"),
+    "head": ("Go to", "a head, such as 5.1, or a token, such as #12"),
     "export": ("Write to file", "what is in sight: .png .svg .html .npz .safetensors .json .csv"),
     "token": ("Replace it by", "other text"),
     "generate": ("Add tokens", f"20, or {EXAMPLE}"),

@@ -20,12 +20,21 @@ from attntui.ui.choices import Legend, Unit
 from attntui.ui.messages import CellPicked
 from attntui.ui.state import Look
 from attntui.ui.widgets.grid_frame import GridFrame
-from attntui.ui.widgets.grid_window import PLAIN, GridWindow, Zoom, fitting_zoom, next_zoom
+from attntui.ui.widgets.grid_window import (
+    PLAIN,
+    GridWindow,
+    Zoom,
+    first_look,
+    fitting_zoom,
+    next_zoom,
+)
 from attntui.ui.widgets.page import Page
 from attntui.ui.widgets.waiting import waiting_line
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from attntui.ui.widgets.overview import Overview
 
 LABEL_LEAST, LABEL_LIMIT = 6, 16
 """Columns of a row's label; special tokens are cut to what the others need."""
@@ -40,6 +49,8 @@ class AttentionGrid(Page):
 
     twin: AttentionGrid | None = None
     """The grid beside this one; both have one scale."""
+    overview: Overview | None = None
+    """The whole matrix in small, where this grid shows a part of it."""
 
     def __init__(self, id: str = "grid") -> None:  # noqa: A002
         super().__init__(id)
@@ -78,16 +89,22 @@ class AttentionGrid(Page):
         window = self.wanted_window(look)
         if window is None or look.run is None:
             return {}
+        first = first_look(window, look.run)
+        wanted: dict[str, Request] = {"window": window}
+        if first is not None:
+            wanted = {"sample": first, "window": window}
         if look.scale != "row" or window.keys == (0, len(look.keys)):
-            return {"window": window}
+            return wanted
         keys = len(look.keys)
-        largest = replace(window, keys=(0, keys), key_step=keys)
-        return {"window": window, "largest": largest}
+        largest = replace(first or window, keys=(0, keys), key_step=keys)
+        return {**wanted, "largest": largest}
 
     def accept(self, slot: str, request: Request, reply: Reply, arrays: list[np.ndarray]) -> None:
         """Paint these weights."""
         assert isinstance(request, GetWindow)
-        if slot == "window":
+        if slot == "sample" and self.holds(replace(request, sampled=0)):
+            return
+        if slot in {"window", "sample"}:
             self.window = GridWindow(request, arrays[0])
             self._update_title()
         else:
@@ -101,14 +118,18 @@ class AttentionGrid(Page):
         """The title tells of the weights that are painted, while others are on their way."""
         window = self.window
         view = self.look.view if window is None else window.request.view
-        step = 1 if window is None else window.step
-        self.set_title(captions.view_title(view, step, self.look))
+        step, sampled = (window.step, window.request.sampled) if window else (1, 0)
+        self.set_title(captions.view_title(view, step, self.look, sampled))
 
     def show_waiting(self, what: str, share: float | None) -> None:
         """What is waited for, in the middle of an empty grid."""
         self.waiting, self.share = what, share
         if self.look.run is None:
             self.refresh()
+
+    def holds(self, request: GetWindow) -> bool:
+        """Whether the answer to a request is what is painted."""
+        return self.window is not None and self.window.request == request
 
     def weight_at_cursor(self, look: Look) -> float | None:
         """The exact weight of the cell, if the window in hand holds it unpooled."""
@@ -235,10 +256,14 @@ class AttentionGrid(Page):
         if rows[0] >= rows[1] or keys[0] >= keys[1]:
             return None
         step = self.step
-        return GetWindow(look.run.run, look.view, rows, keys, step, step, reading=look.reading)
+        return GetWindow(
+            look.run.run, look.view, rows, keys, step, step, look.pooling, look.reading
+        )
 
     def _ask(self) -> None:
         rows, keys = self.frame.visible()
+        if self.overview is not None:
+            self.overview.show_part(rows, keys)
         window = self.window
         if self.look.run is not None and not (
             window is not None

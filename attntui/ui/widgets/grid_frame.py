@@ -8,6 +8,9 @@ from textual.geometry import Offset, Region, Size
 
 from attntui.ui.widgets.grid_window import Zoom
 
+MARGIN = 2**19
+"""Weights of the rows above, and of those below, that are had before they are in sight: a row has
+those of all keys, whichever are seen."""
 Span = tuple[int, int]
 """A half-open range of positions."""
 
@@ -60,13 +63,15 @@ class GridFrame:
         return (min(rows), rows[1]), (min(columns), columns[1])
 
     def around(self) -> tuple[Span, Span]:
-        """What is in sight, and as much again on every side."""
+        """What is in sight, and as much again on every side; fewer rows where they are long."""
         rows, keys = self.visible()
-        return self._widened(rows, self.queries), self._widened(keys, self.keys)
+        most = MARGIN // max(1, self.keys)
+        return self._widened(rows, self.queries, most), self._widened(keys, self.keys)
 
-    def _widened(self, span: Span, size: int) -> Span:
+    def _widened(self, span: Span, size: int, most: int | None = None) -> Span:
         step = self.zoom[1]
-        margin = -(-(span[1] - span[0]) // step) * step
+        margin = span[1] - span[0] if most is None else min(span[1] - span[0], most)
+        margin = -(-margin // step) * step
         return max(0, span[0] - margin), min(size, span[1] + margin)
 
     def cross(self, query: int, key: int) -> list[Region]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from attntui.core.protocol import GetWindow, Lens
+from msgspec.structs import replace
+
+from attntui.core.costs import QUICK, weights
+from attntui.core.protocol import GetWindow, Lens, RunInfo
 from attntui.core.scale import Scale, shown_levels
 from attntui.render.palette import Palette
 from attntui.ui.state import Look
@@ -20,6 +23,10 @@ NEAR: tuple[Zoom, ...] = ((7, 1), (5, 1), PLAIN)
 """Cells of one weight, the nearest first."""
 ZOOMS = (*NEAR, *((2, 2**power) for power in range(1, 18)))
 """What zooming goes through, from near to far."""
+
+
+SAMPLE = QUICK // 2
+"""Weights of a first look."""
 
 
 def next_zoom(zoom: Zoom, nearer: int) -> Zoom | None:
@@ -38,6 +45,17 @@ def fitting_zoom(columns: int, lines: int, keys: int, queries: int) -> Zoom:
             return width, 1
     width, _ = PLAIN
     return width, max(-(-keys // max(1, columns // width)), -(-queries // max(1, lines)))
+
+
+def first_look(window: GetWindow, run: RunInfo) -> GetWindow | None:
+    """A sample of what takes long to compute; None where it takes no time."""
+    count = weights(window, run.stacks, run.sides)
+    if count is None or count <= QUICK or window.row_step == 1:
+        return None
+    rows = window.rows[1] - window.rows[0]
+    cells = -(-rows // window.row_step)
+    most = int(SAMPLE / (count / max(1, rows)) / cells)
+    return replace(window, sampled=min(max(1, most), window.row_step - 1))
 
 
 @dataclass(frozen=True)
@@ -61,8 +79,10 @@ class GridWindow:
         return float(np.nanmax(np.abs(self.weights), initial=0.0))
 
     def is_of(self, look: Look) -> bool:
-        """Whether it is of the view that is looked at, read in the same way."""
-        return (self.request.view, self.request.reading) == (look.view, look.reading)
+        """Whether it is of the view that is looked at, read and pooled in the same way."""
+        asked = self.request
+        is_pooled = asked.pooling == look.pooling or self.step == 1
+        return is_pooled and (asked.view, asked.reading) == (look.view, look.reading)
 
     def covers(self, rows: tuple[int, int], keys: tuple[int, int]) -> bool:
         """Whether it holds these half-open ranges of positions."""

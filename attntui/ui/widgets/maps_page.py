@@ -95,7 +95,7 @@ class MapsPage(SheetPage):
             return False
         sheet = self.lay_maps(self._matrix(), room)
         steps = sheet.grain.row_step, sheet.grain.key_step
-        kind = GetMaps(look.run.run, look.stack, 0, *steps, reading=look.heads_reading)
+        kind = GetMaps(look.run.run, look.stack, 0, *steps, look.pooling, look.heads_reading)
         if (sheet, kind) == before:
             return False
         self.sheet, self.kind = sheet, kind

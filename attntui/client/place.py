@@ -33,6 +33,17 @@ def behind(command: tuple[str, ...]) -> Place:
     return Place(command, hello_seconds=None)
 
 
+def split(ranks: int, options: tuple[str, ...]) -> Place:
+    """An engine of several processes on this machine; `options` are those of `attntui engine`."""
+    argv = (sys.executable, "-P", "-m", "attntui", "engine", *options)
+
+    def describe(status: int, last_line: str) -> str:
+        # Rank 0 says itself which of the others ended; torchrun's own last line says nothing.
+        return f"Rank 0 of the engine's {ranks} has ended, and so the others did; see the log."
+
+    return Place(argv, hello_seconds=180.0, describe=describe)
+
+
 _chosen: ContextVar[Place | None] = ContextVar("place", default=None)
 
 

@@ -13,6 +13,7 @@ from transformers import PreTrainedModel
 
 from attntui.core.errors import UserError
 from attntui.core.protocol import Stack
+from attntui.engine import ranks
 from attntui.engine.capture import NAME, family
 from attntui.engine.model import has_decoder
 
@@ -38,6 +39,19 @@ def eager(model: PreTrainedModel) -> Iterator[bool]:
     finally:
         if before == NAME:
             model.set_attn_implementation(NAME)
+
+
+def outputs(model: PreTrainedModel, arguments: dict[str, Any]) -> Any:
+    """What a model gives with `output_attentions`; of a stage of a pipeline, what its own body
+    gives, since transformers hands on only logits."""
+    found: list[Any] = []
+    body = model.base_model
+    handle = body.register_forward_hook(lambda *given: found.append(given[-1]))
+    try:
+        whole = model(**arguments, output_attentions=True)
+    finally:
+        handle.remove()
+    return found[-1] if ranks.in_stages() else whole
 
 
 def weights(model: PreTrainedModel, outputs: Any) -> dict[Stack, list[Tensor | None]]:

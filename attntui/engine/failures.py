@@ -1,6 +1,7 @@
 """What went wrong, as the one reply that ends a call."""
 
 import sys
+import time
 import traceback
 
 import torch
@@ -8,6 +9,7 @@ import torch
 from attntui.core.errors import UserError
 from attntui.core.protocol import Failed, Load, Request, Trace
 from attntui.core.tokens import sanitise
+from attntui.engine import ranks
 from attntui.engine.model import Cancelled
 
 STICKY = (
@@ -24,6 +26,8 @@ STICKY = (
 )
 """CUDA errors after which every later call of the process fails, or answers wrongly."""
 
+PARTING_SECONDS = 0.5
+"""Until torchrun has seen who ended."""
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory")
 
 
@@ -35,12 +39,23 @@ def failed(error: BaseException, request: Request) -> tuple[Failed, bool]:
     if isinstance(error, Cancelled):
         return Failed("cancelled", "Cancelled."), heavy
     traceback.print_exception(error, file=sys.stderr)
+    if ranks.group() is not None:
+        return Failed("fatal", _parted(error)), False
     if is_out_of_memory(error):
         return Failed("user", _reduce(request)), True
     sentence = _sentence(error)
     if is_sticky(error):
         return Failed("fatal", f"The GPU gave up and the engine must restart: {sentence}"), False
     return Failed("fault", sentence), heavy
+
+
+def _parted(error: BaseException) -> str:
+    """The others may be waiting for this rank, or have ended: nothing goes on from here."""
+    if "onnect" in str(error):  # gloo: Connection closed by peer, Connection reset
+        time.sleep(PARTING_SECONDS)
+        return ranks.farewell()
+    what = "There is not enough memory on rank 0" if is_out_of_memory(error) else _sentence(error)
+    return f"The engine's ranks must start again: {what}"
 
 
 def is_out_of_memory(error: BaseException) -> bool:

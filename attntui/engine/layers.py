@@ -1,8 +1,8 @@
 """One layer's attention weights, as exact float32 rows on demand."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -39,6 +39,14 @@ class Layer(Protocol):
     def allowed(self, start: int, stop: int) -> Tensor:
         """(rows, keys) bool: what the mask lets at least one head see."""
 
+    def of_heads(self, take: "Take", heads: slice | None = None) -> Tensor:
+        """What is taken of some heads, all without `heads`, where they are: parts (any number, ...)
+        of those in one place each, one after another in the order of the heads."""
+
+
+Take = Callable[[Any, slice], Tensor]
+"""Takes a layer and some of its heads."""
+
 
 @dataclass(eq=False, repr=False)
 class RecordedLayer:
@@ -46,6 +54,8 @@ class RecordedLayer:
 
     call: Call
     info: LayerInfo = field(init=False)
+    first: int = field(init=False, default=0)
+    """The number of its first head among all; see `split`, where others hold those before."""
 
     def __post_init__(self) -> None:
         call = self.call
@@ -54,6 +64,14 @@ class RecordedLayer:
         self.causal = call.mask.causal
         self.learned_sink = call.sinks is not None
         self.device = call.query.device
+
+    scattered: ClassVar[bool] = False
+    """Whether no process has all its heads."""
+
+    @property
+    def own(self) -> "RecordedLayer":
+        """What this process holds of it; see `split`."""
+        return self
 
     def rows(self, start: int, stop: int, heads: slice | None = None) -> Tensor:
         """See `Layer`."""
@@ -67,6 +85,10 @@ class RecordedLayer:
         """See `Layer`."""
         rows = allowed(self.call.mask.rows(start, stop)).any(0)
         return rows.expand(stop - start, self.keys)
+
+    def of_heads(self, take: Take, heads: slice | None = None) -> Tensor:
+        """See `Layer`."""
+        return take(self, heads or slice(0, self.info.heads))
 
     def output(self, weights: Tensor) -> Tensor:
         """(heads, value size) float32: a row's weights (heads, keys) times v."""
@@ -153,6 +175,20 @@ class DenseLayer:
         """
         seen = torch.ones(stop - start, self.keys, dtype=torch.bool, device=self.device)
         return seen.tril(start) if self.causal else seen
+
+    def of_heads(self, take: Take, heads: slice | None = None) -> Tensor:
+        """See `Layer`."""
+        return take(self, heads or slice(0, self.info.heads))
+
+
+def over_heads(layer: Layer, start: int, stop: int, reduce: Callable[..., Tensor]) -> Tensor:
+    """(rows, keys): the sum, the largest or the smallest over the heads, by torch's function; heads
+    held together are reduced where they are."""
+
+    def part(layer: Layer, heads: slice) -> Tensor:
+        return reduce(layer.rows(start, stop, heads), 0, keepdim=True)
+
+    return reduce(layer.of_heads(part), 0)
 
 
 def tile_rows(device: torch.device, weights: int) -> int:

@@ -23,8 +23,10 @@ from attntui.engine import (
     devices,
     encoding,
     hub,
+    parallel,
     positions,
     precision,
+    ranks,
     refusals,
     trust,
     weights,
@@ -73,6 +75,7 @@ def prepare(options: ModelOptions, work: Work) -> Plan:
     work.check_cancel()
     tokenizer = _read_tokenizer(source, options)
     merged = adapter.find(options, work)
+    parallel.check(config, chosen.model_class, merged is not None, options.model)
     return Plan(options, source, config, chosen, tokenizer, found, device, merged)
 
 
@@ -88,14 +91,19 @@ def load(
         Cancelled: the call was given up.
     """
     options, chosen = plan.options, plan.architecture
-    dtype, note = precision.choose(options.dtype, plan.config, plan.weights, plan.device)
+    dtype, note = ranks.of_first(
+        precision.choose(options.dtype, plan.config, plan.weights, plan.device)
+    )
     if not plan.quantised:
         held = sum(each.model.get_memory_footprint() for each in beside)
         precision.check_room(plan.weights, dtype, plan.device, options.model, held)
     kind: Literal["interface", "eager"] = (
         "interface" if capture.can_capture(chosen.model_class) else "eager"
     )
-    model, told = _read_weights(plan, dtype, "attntui" if kind == "interface" else "eager", work)
+    model, told = ranks.agreed(
+        lambda: _read_weights(plan, dtype, "attntui" if kind == "interface" else "eager", work)
+    )
+    parallel.watch(model)
     merged = ""
     if plan.merged is not None:
         work.progress("merging the adapter")
@@ -116,7 +124,7 @@ def load(
         loaded.notes.append("The weights are a pickle (.bin), read with weights_only.")
     _note_missing(loaded, told)
     capture.attach(model)
-    _note_not_finite(loaded, work)
+    ranks.agreed(lambda: _note_not_finite(loaded, work))
     work.progress("checking attention")
     _check_attention(loaded)
     _check_causal(loaded)
@@ -132,7 +140,7 @@ def describe(loaded: LoadedModel, source: hub.Source) -> ModelInfo:
         revision=source.revision,
         architecture=sanitise(type(model).__name__),
         model_type=sanitise(str(model.config.model_type)),
-        parameters=model.num_parameters(),
+        parameters=parallel.parameters(model),
         device=str(loaded.device),
         device_name=devices.title(loaded.device),
         dtype=str(loaded.dtype).removeprefix("torch."),
@@ -191,12 +199,13 @@ def _read_weights(
     plan: Plan, dtype: torch.dtype, attention: str, work: Work
 ) -> tuple[Any, dict[str, Any]]:
     """The model on its device, and what transformers tells of the loading."""
-    quantised: dict[str, Any] = {"device_map": {"": plan.device}} if plan.quantised else {}
+    placed: dict[str, Any] = {"device_map": {"": plan.device}} if plan.quantised else {}
     previous = logging.set_tqdm_hook(_bars(work))
     try:
         model, told = plan.architecture.loader.from_pretrained(
             **_from(plan.source, plan.options),
-            **quantised,
+            **placed,
+            **parallel.split(),
             config=plan.config,
             dtype="auto" if plan.quantised else dtype,
             attn_implementation=attention,
@@ -211,7 +220,7 @@ def _read_weights(
     finally:
         logging.set_tqdm_hook(previous)
     work.check_cancel()
-    if not plan.quantised and plan.device.type != "cpu":
+    if not plan.quantised and plan.device.type != "cpu" and ranks.count() == 1:
         work.progress(f"moving to {plan.device}")
         model = model.to(plan.device)
     return model, told
@@ -229,7 +238,8 @@ def _bars(work: Work) -> Any:
 
 def _note_missing(loaded: LoadedModel, told: dict[str, Any]) -> None:
     """Weights that the checkpoint lacks are random: say so, and show nothing they speak for."""
-    missing = sorted(name for name in told.get("missing_keys", ()) if "pooler" not in name)
+    found = ranks.pooled(sorted(told.get("missing_keys", ())))
+    missing = sorted({name for name in found if "pooler" not in name})
     prefix = f"{loaded.model.base_model_prefix}."
     whole = loaded.model.base_model is loaded.model
     body = [name for name in missing if whole or name.startswith(prefix)]

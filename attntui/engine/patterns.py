@@ -76,14 +76,20 @@ class Sums:
 
     def add(self, layer: Layer, rows: tuple[int, int], pointed: Tensor, counted: Tensor) -> None:
         """Add a range of rows. `counted` (patterns and distance, rows, keys) multiplies weights."""
-        weights, seen = layer.rows(*rows), layer.allowed(*rows)
-        entropy = torch.special.entr(weights).sum((1, 2))
-        if layer.learned_sink:
-            entropy += torch.special.entr((1 - weights.sum(-1)).clamp_min(0)).sum(-1)
-        largest = weights.amax(-1).sum(-1)
-        products = weights.flatten(1) @ counted.flatten(1).T
-        self.weights += torch.column_stack([products, entropy, largest]).cpu()
-        self.received += weights.sum(1).cpu()
+
+        def sums(layer: Layer, heads: slice) -> Tensor:
+            """(heads, patterns + 3 + keys): as in `weights`, then in `received`."""
+            weights = layer.rows(*rows, heads)
+            entropy = torch.special.entr(weights).sum((1, 2))
+            if layer.learned_sink:
+                entropy += torch.special.entr((1 - weights.sum(-1)).clamp_min(0)).sum(-1)
+            largest = weights.amax(-1).sum(-1)
+            products = weights.flatten(1) @ counted.flatten(1).T
+            return torch.column_stack([products, entropy, largest, weights.sum(1)])
+
+        found, seen = layer.of_heads(sums).cpu(), layer.allowed(*rows)
+        self.weights += found[:, : self.weights.shape[1]]
+        self.received += found[:, self.weights.shape[1] :]
         self.seers += seen.sum(0).cpu()
         self.eligible += (pointed & seen).amax(-1).sum(-1).cpu()  # any() is five times slower
         self.rows += int(seen.any(-1).sum())

@@ -5,7 +5,7 @@ from transformers import PreTrainedConfig
 
 from attntui.core.errors import UserError
 from attntui.core.tokens import sanitise
-from attntui.engine import devices
+from attntui.engine import devices, ranks
 from attntui.engine.refusals import size
 from attntui.engine.weights import Weights
 
@@ -65,7 +65,7 @@ def check_room(
     Raises:
         UserError: the weights take more memory than the device has free.
     """
-    wanted, free = weights.bytes_as(dtype), devices.free(device)
+    wanted, free = weights.bytes_as(dtype) // ranks.count(), devices.free(device)
     if free is None or wanted <= free:
         return
     shown = str(dtype).removeprefix("torch.")

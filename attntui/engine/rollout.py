@@ -8,7 +8,7 @@ from torch import Tensor
 from attntui.core.errors import UserError
 from attntui.core.protocol import SIDES, HeadFusion, Rollout
 from attntui.engine.forward import CheckCancel, Report, never, silent
-from attntui.engine.layers import Layer, tiles
+from attntui.engine.layers import Layer, over_heads, tiles
 from attntui.engine.stacks import Tower
 
 
@@ -59,11 +59,11 @@ def fuse(layer: Layer, fusion: HeadFusion, check_cancel: CheckCancel = never) ->
     fused = []
     for start, stop in tiles(layer, layer.info.heads):
         check_cancel()
-        rows = layer.rows(start, stop)
         if fusion == "mean":
-            fused.append(rows.mean(0))
+            fused.append(over_heads(layer, start, stop, torch.sum) / layer.info.heads)
         else:
-            fused.append(rows.amax(0) if fusion == "max" else rows.amin(0))
+            extreme = torch.amax if fusion == "max" else torch.amin
+            fused.append(over_heads(layer, start, stop, extreme))
     return torch.cat(fused)
 
 

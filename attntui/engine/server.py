@@ -15,6 +15,8 @@ import threading
 import time
 import traceback
 from collections import deque
+from collections.abc import Callable
+from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
@@ -35,7 +37,9 @@ from attntui.core.protocol import (
 from attntui.core.tokens import sanitise
 
 if TYPE_CHECKING:
+    from attntui.engine.ranks import Parallel
     from attntui.engine.session import Session
+    from attntui.engine.together import Together
 
 PROGRESS_INTERVAL = 0.1
 """Seconds between two progress replies of one stage."""
@@ -94,12 +98,20 @@ class Job:
 class Server:
     """Serves one client over two descriptors.
 
-    `silence`: seconds without a word from the client after which it must be gone, see `Ping`.
+    Args:
+        silence: seconds without a word from the client after which it must be gone, see `Ping`.
+        parallel: how a model is split over this process and others, where torchrun started it.
     """
 
-    def __init__(self, requests: int, answers: int, silence: float | None = None) -> None:
+    def __init__(
+        self,
+        requests: int,
+        answers: int,
+        silence: float | None = None,
+        parallel: "Parallel | None" = None,
+    ) -> None:
         self._requests = open(requests, "rb", buffering=0)
-        self._silence = silence
+        self._silence, self._parallel = silence, parallel
         self._writer = Writer(answers)
         self._waiting: deque[Job] = deque()
         self._running: Job | None = None
@@ -114,15 +126,22 @@ class Server:
         parent = os.getppid()
         hello = Hello(PROTOCOL_VERSION, __version__, os.getpid(), platform.node())
         self._writer.send(0, hello)
+        if self._parallel is not None:
+            _when_told_to_end(self._say_who_is_gone)
         for work, about in ((self._read, ()), (_leave_with, (parent,))):
             threading.Thread(target=work, args=about, name=work.__name__, daemon=True).start()
         session = self._start_session()
         while True:
             self._answer(session, self._next())
 
-    def _start_session(self) -> "Session":
+    def _start_session(self) -> "Session | Together":
         try:
             from attntui.engine.session import Session
+
+            if self._parallel is not None:
+                from attntui.engine.together import lead
+
+                together = lead(self._parallel)
         except Exception as error:
             traceback.print_exc()
             reason = sanitise(f"{type(error).__name__}: {error}")
@@ -130,7 +149,7 @@ class Server:
                 self._next(), f"The engine could not import PyTorch and transformers: {reason}"
             )
         self._ready = True
-        return Session()
+        return Session() if self._parallel is None else together
 
     def _next(self) -> Job:
         with self._changed:
@@ -139,7 +158,7 @@ class Server:
             self._running = self._waiting.popleft()
             return self._running
 
-    def _answer(self, session: "Session", job: Job) -> None:
+    def _answer(self, session: "Session | Together", job: Job) -> None:
         from attntui.engine.failures import failed
 
         recover = False
@@ -160,6 +179,13 @@ class Server:
     def _end(self, job: Job, message: str) -> NoReturn:
         self._writer.send(job.call.id, Failed("fatal", message))
         sys.stderr.flush()
+        os._exit(1)
+
+    def _say_who_is_gone(self) -> NoReturn:
+        """torchrun ends all ranks when one of them has ended."""
+        from attntui.engine.ranks import farewell
+
+        self._writer.send(0, Failed("fatal", farewell()))
         os._exit(1)
 
     # The reader thread.
@@ -201,6 +227,35 @@ class Server:
                 return
             self._waiting.remove(job)
         self._writer.send(number, Failed("cancelled", "Cancelled."))
+
+
+def serve_rank(parallel: "Parallel") -> NoReturn:
+    """Another rank than the first: it hears of requests from that one alone."""
+    faulthandler.enable()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_leave_with, args=(os.getppid(),), daemon=True).start()
+    from attntui.engine.together import follow
+
+    follow(parallel)
+
+
+def _when_told_to_end(then: Callable[[], object]) -> None:
+    """On SIGTERM, from a thread: the main one may be waiting for a rank that is no more."""
+    told, tell = os.pipe()
+    os.set_blocking(tell, False)
+    signal.signal(signal.SIGTERM, _nothing)  # else the process would just end
+    signal.set_wakeup_fd(tell, warn_on_full_buffer=False)
+
+    def wait() -> None:
+        while os.read(told, 1) != bytes([signal.SIGTERM]):
+            pass
+        then()
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def _nothing(number: int, frame: FrameType | None) -> None:
+    """What is to be done is done elsewhere."""
 
 
 def _leave_with(parent: int) -> None:

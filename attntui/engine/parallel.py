@@ -1,0 +1,106 @@
+"""How a model is split over ranks by transformers, and which ones cannot be."""
+
+from typing import Any
+
+import torch
+from transformers import PreTrainedConfig, PreTrainedModel
+from transformers.distributed import DistributedConfig
+
+from attntui.core.errors import UserError
+from attntui.core.tokens import sanitise
+from attntui.engine import capture, ranks
+from attntui.engine.ranks import Group
+
+FAMILIES = "such as llama, mistral, qwen3 or gemma3"
+STAGE = ("embed_tokens", "layers", "norm")
+"""What transformers' pipelines look for in a model's body."""
+
+
+def check(
+    config: PreTrainedConfig, model_class: type[PreTrainedModel], adapter: bool, name: str
+) -> None:
+    """Before its weights are read.
+
+    Raises:
+        UserError: the model cannot be split over this group's ranks.
+    """
+    group = ranks.group()
+    if group is None:
+        return
+    family, shown = capture.family(model_class), sanitise(name)
+    if adapter or getattr(config, "quantization_config", None) is not None:
+        what = (
+            "An adapter is not merged into a model" if adapter else "A quantised model is not read"
+        )
+        raise UserError(f"{what} that is split over ranks: leave out --ranks.")
+    if not capture.can_capture(model_class):
+        raise UserError(
+            f"{shown} is of the family {family}, whose attention is read from its own eager code,"
+            " which cannot be split over ranks: leave out --ranks."
+        )
+    if group.parallel == "tensor":
+        _check_heads(group, config.get_text_config(), family, shown)
+    else:
+        _check_stages(group, config, model_class, family, shown)
+
+
+def _check_heads(group: Group, config: PreTrainedConfig, family: str, name: str) -> None:
+    plan = getattr(config, "base_model_tp_plan", None)
+    if not plan:
+        raise UserError(
+            f"transformers has no plan to split the heads of {name} (family {family}): choose a"
+            f" model {FAMILIES}, or leave out --ranks."
+        )
+    sharded = any("k_proj" in rule and style == "colwise" for rule, style in plan.items())
+    heads = getattr(config, "num_attention_heads", None)
+    shared = getattr(config, "num_key_value_heads", None) or heads
+    for count, what in ((heads, "heads"), (shared, "key and value heads")):
+        if sharded and isinstance(count, int) and count % group.size:
+            fitting = [str(each) for each in range(2, count + 1) if count % each == 0]
+            more = f"--ranks {' or '.join(fitting)}" if fitting else "--parallel pipeline"
+            raise UserError(
+                f"{name} has {count} {what}, which {group.size} ranks cannot share evenly: use"
+                f" {more}."
+            )
+
+
+def _check_stages(
+    group: Group,
+    config: PreTrainedConfig,
+    model_class: type[PreTrainedModel],
+    family: str,
+    name: str,
+) -> None:
+    with torch.device("meta"):
+        model = model_class(config)
+    body = getattr(model, model.base_model_prefix, None)
+    if body is None or not hasattr(model, "lm_head") or not all(hasattr(body, each) for each in STAGE):
+        raise UserError(
+            f"transformers cannot split the layers of {name} (family {family}) over ranks: choose a"
+            f" model {FAMILIES}, or leave out --ranks."
+        )
+    count = len(body.layers)
+    if count < group.size:
+        raise UserError(f"{name} has {count} layers: use --ranks {count} at most.")
+
+
+def split() -> dict[str, Any]:
+    """What `from_pretrained` is told."""
+    group = ranks.group()
+    if group is None:
+        return {}
+    which = "tp_size" if group.parallel == "tensor" else "pp_size"
+    return {"distributed_config": DistributedConfig(**{which: group.size})}
+
+
+def watch(model: PreTrainedModel) -> None:
+    """Once it is loaded; see `Group.watch`."""
+    group = ranks.group()
+    if group is not None:
+        group.watch(model)
+
+
+def parameters(model: PreTrainedModel) -> int:
+    """How many a model has on all ranks; of tensors that are split, each knows its whole size."""
+    own = [(name, each.numel()) for name, each in model.named_parameters()]
+    return sum(dict(ranks.pooled(own)).values())

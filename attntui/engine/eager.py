@@ -42,16 +42,22 @@ def eager(model: PreTrainedModel) -> Iterator[bool]:
 
 
 def outputs(model: PreTrainedModel, arguments: dict[str, Any]) -> Any:
-    """What a model gives with `output_attentions`; of a stage of a pipeline, what its own body
-    gives, since transformers hands on only logits."""
+    """What an eager model gives with `output_attentions`.
+
+    A stage of a pipeline takes no such argument and hands on nothing but logits: its config is
+    asked, and its body answers.
+    """
+    if not ranks.in_stages():
+        return model(**arguments, output_attentions=True)
     found: list[Any] = []
-    body = model.base_model
-    handle = body.register_forward_hook(lambda *given: found.append(given[-1]))
+    handle = model.base_model.register_forward_hook(lambda *given: found.append(given[-1]))
+    model.config.output_attentions = True
     try:
-        whole = model(**arguments, output_attentions=True)
+        model(**arguments)
     finally:
+        model.config.output_attentions = False
         handle.remove()
-    return found[-1] if ranks.in_stages() else whole
+    return found[-1]
 
 
 def weights(model: PreTrainedModel, outputs: Any) -> dict[Stack, list[Tensor | None]]:

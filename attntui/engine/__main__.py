@@ -24,7 +24,6 @@ os.environ.update(
 )
 
 from argparse import ArgumentParser  # noqa: E402
-
 from typing import TYPE_CHECKING  # noqa: E402
 
 from attntui.engine.server import Server, serve_rank  # noqa: E402
@@ -39,7 +38,7 @@ def main() -> None:
     options.add_argument("--parallel", choices=("tensor", "pipeline"))
     given = options.parse_args()
     size, rank = (int(os.environ.get(name, "0")) for name in ("WORLD_SIZE", "RANK"))
-    parallel: "Parallel | None" = (given.parallel or "tensor") if size > 1 else None
+    parallel: Parallel | None = (given.parallel or "tensor") if size > 1 else None
     if parallel is not None and rank > 0:
         os.close(_requests)
         os.close(_answers)

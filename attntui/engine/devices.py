@@ -13,16 +13,20 @@ from attntui.core.tokens import sanitise
 from attntui.engine import ranks
 
 
-def choose(name: str) -> torch.device:
-    """The device of an option: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
+def choose(name: str, part: int = 0, parts: int = 1) -> torch.device:
+    """The device of an option: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`; for a part of the engines.
 
     Raises:
         UserError: there is no such device here.
     """
     if ranks.group() is not None:
         return _of_rank(name)
+    if parts > 1 and "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // parts))
     if name == "auto":
         if torch.cuda.is_available():
+            if parts > 1:
+                return torch.device("cuda", part % torch.cuda.device_count())
             return _roomiest()
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:

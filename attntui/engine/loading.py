@@ -64,7 +64,7 @@ def prepare(options: ModelOptions, work: Work) -> Plan:
         Cancelled: the call was given up.
     """
     precision.check(options.dtype)
-    device = devices.choose(options.device)
+    device = devices.choose(options.device, options.part, options.parts)
     source = hub.locate(options, work)
     found = weights.inspect(source.folder, options.model)
     config, remote = _read_config(source, options)
@@ -126,7 +126,8 @@ def load(
     capture.attach(model)
     ranks.agreed(lambda: _note_not_finite(loaded, work))
     work.progress("checking attention")
-    _check_attention(loaded)
+    with parallel.checked_stages(model, options.model):
+        _check_attention(loaded)
     _check_causal(loaded)
     loaded.info = describe(loaded, plan.source)
     return loaded, loaded.info

@@ -1,8 +1,11 @@
 """How a model is split over ranks by transformers, and which ones cannot be."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.distributed import DistributedConfig
 
@@ -74,7 +77,11 @@ def _check_stages(
     with torch.device("meta"):
         model = model_class(config)
     body = getattr(model, model.base_model_prefix, None)
-    if body is None or not hasattr(model, "lm_head") or not all(hasattr(body, each) for each in STAGE):
+    if (
+        body is None
+        or not hasattr(model, "lm_head")
+        or not all(hasattr(body, each) for each in STAGE)
+    ):
         raise UserError(
             f"transformers cannot split the layers of {name} (family {family}) over ranks: choose a"
             f" model {FAMILIES}, or leave out --ranks."
@@ -98,6 +105,58 @@ def watch(model: PreTrainedModel) -> None:
     group = ranks.group()
     if group is not None:
         group.watch(model)
+
+
+@contextmanager
+def checked_stages(model: PreTrainedModel, name: str) -> Iterator[None]:
+    """Around forwards of a pipeline: whether its stages together are the model.
+
+    transformers gives a stage's body what came from the stage before as if from the embedding; a
+    body that does something to it on the way to its layers (granite scales it) does so twice.
+
+    Raises:
+        UserError: they are another model.
+    """
+    if not ranks.in_stages():
+        yield
+        return
+    body = getattr(model, model.base_model_prefix)
+    own = [layer for layer in body.layers if not isinstance(layer, nn.Identity)]
+    seen: dict[str, Tensor] = {}
+
+    def enters(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        seen["entered"] = args[0] if args else kwargs["hidden_states"]
+
+    def given(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if kwargs.get("inputs_embeds") is not None:
+            seen["given"] = kwargs["inputs_embeds"]
+
+    def leaves(_: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        seen["left"] = output if isinstance(output, Tensor) else output[0]
+
+    def gives(_: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        seen["gave"] = output.last_hidden_state
+
+    handles = [
+        own[0].register_forward_pre_hook(enters, with_kwargs=True),
+        body.register_forward_pre_hook(given, with_kwargs=True),
+        own[-1].register_forward_hook(leaves),
+        body.register_forward_hook(gives),
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+    first, last = "given" not in seen, isinstance(model.lm_head, nn.Linear)
+    whole = (first or torch.equal(seen["given"], seen["entered"])) and (
+        last or torch.equal(seen["left"], seen["gave"])
+    )
+    if not all(ranks.pooled([whole])):
+        raise UserError(
+            f"{sanitise(name)} does more between its embedding, layers and norm than transformers'"
+            " pipelines know of: use --parallel tensor."
+        )
 
 
 def parameters(model: PreTrainedModel) -> int:

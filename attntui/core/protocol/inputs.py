@@ -8,7 +8,8 @@ from msgspec import Struct
 class ModelOptions(Struct, frozen=True, kw_only=True):
     """Which model to load, and how. `model` is a hub id, a folder, `demo` or `demo-bert`.
 
-    `adapter`, a folder or a hub id, is a PEFT adapter that is merged into the weights.
+    `adapter`, a folder or a hub id, is a PEFT adapter that is merged into the weights. `part` of
+    `parts` engines that share a machine's GPUs or processors, each with the whole model.
     """
 
     model: str
@@ -18,6 +19,8 @@ class ModelOptions(Struct, frozen=True, kw_only=True):
     trust_remote_code: bool = False
     offline: bool = False
     adapter: str | None = None
+    part: int = 0
+    parts: int = 1
 
 
 class PromptInput(Struct, frozen=True, kw_only=True):

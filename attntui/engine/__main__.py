@@ -36,7 +36,7 @@ def main() -> None:
     options = ArgumentParser()
     options.add_argument("--silence", type=float)
     options.add_argument("--parallel", choices=("tensor", "pipeline"))
-    given = options.parse_args()
+    given, _ = options.parse_known_args()
     size, rank = (int(os.environ.get(name, "0")) for name in ("WORLD_SIZE", "RANK"))
     parallel: Parallel | None = (given.parallel or "tensor") if size > 1 else None
     if parallel is not None and rank > 0:

@@ -1,6 +1,6 @@
 """The output projection after each call of the attention function, W_O, found by its input."""
 
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -49,11 +49,26 @@ def head_weights(again: Again, layer: RecordedLayer) -> Tensor:
     """
     module = projection(again, layer)
     weight: Tensor = module.get_parameter("weight").detach()
-    if hasattr(weight, "to_local"):  # of a group, this rank's
-        weight = weight.to_local()
+    if isinstance(weight, Split):
+        size = layer.info.heads * layer.call.value.shape[-1]
+        # phi3 splits the projection only: every rank has all heads, and needs all of it.
+        weight = weight.full_tensor() if size == weight.shape[1] else weight.to_local()
     weight = weight.to(layer.device).float()
     weight = weight if isinstance(module, Conv1D) else weight.T
     return weight.reshape(layer.info.heads, -1, weight.shape[-1])
+
+
+@runtime_checkable
+class Split(Protocol):
+    """A tensor that ranks have parts of (torch's DTensor, whose module takes long to import)."""
+
+    shape: torch.Size
+
+    def to_local(self) -> Tensor:
+        """This rank's part."""
+
+    def full_tensor(self) -> Tensor:
+        """All of it; ranks ask for it together."""
 
 
 class _Finder:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -30,6 +31,11 @@ def check(
     group = ranks.group()
     if group is None:
         return
+    if find_spec("accelerate") is None:
+        raise UserError(
+            "transformers places the parts of a model by accelerate, which is not here: pip install"
+            " 'attntui[ranks]', in a clone pip install '.[ranks]'."
+        )
     family, shown = capture.family(model_class), sanitise(name)
     if adapter or getattr(config, "quantization_config", None) is not None:
         what = (

@@ -19,4 +19,6 @@ def become_engine(silence: float | None, ranks: int | None, parallel: str | None
     threads = max(1, (os.cpu_count() or 1) // ranks)
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
     run = [*MODULE, "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)]
-    os.execv(sys.executable, [*run, "--no-python", *engine])
+    # This process becomes torchrun: a rank that starts after it has ended must not live on.
+    parent = ["--parent", str(os.getpid())]
+    os.execv(sys.executable, [*run, "--no-python", *engine, *parent])

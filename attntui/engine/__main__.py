@@ -36,16 +36,17 @@ def main() -> None:
     options = ArgumentParser()
     options.add_argument("--silence", type=float)
     options.add_argument("--parallel", choices=("tensor", "pipeline"))
+    options.add_argument("--parent", type=int)
     given, _ = options.parse_known_args()
     size, rank = (int(os.environ.get(name, "0")) for name in ("WORLD_SIZE", "RANK"))
     parallel: Parallel | None = (given.parallel or "tensor") if size > 1 else None
     if parallel is not None and rank > 0:
         os.close(_requests)
         os.close(_answers)
-        serve_rank(parallel)
+        serve_rank(parallel, given.parent)
     if os.isatty(_requests):
         sys.exit("This is attntui's engine and speaks to a program; run attntui instead.")
-    Server(_requests, _answers, given.silence, parallel).serve()
+    Server(_requests, _answers, given.silence, parallel, given.parent).serve()
 
 
 main()

@@ -47,10 +47,13 @@ PARENT_INTERVAL = 1.0
 
 
 class Writer:
-    """Frames onto a descriptor, one whole frame at a time, from any thread."""
+    """Frames onto a descriptor, one whole frame at a time, from any thread.
 
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
+    `alone`: the exit status where nobody reads any more, see `Server`.
+    """
+
+    def __init__(self, descriptor: int, alone: int = 0) -> None:
+        self._descriptor, self._alone = descriptor, alone
         self._lock = threading.Lock()
 
     def send(self, call: int, reply: Reply, *arrays: np.ndarray) -> None:
@@ -62,7 +65,7 @@ class Writer:
                     while rest:
                         rest = rest[os.write(self._descriptor, rest) :]
             except OSError:
-                os._exit(0)
+                os._exit(self._alone)
 
 
 class Job:
@@ -101,6 +104,7 @@ class Server:
     Args:
         silence: seconds without a word from the client after which it must be gone, see `Ping`.
         parallel: how a model is split over this process and others, where torchrun started it.
+        parent: the process that it ends with; None: the one that it is a child of now.
     """
 
     def __init__(
@@ -109,10 +113,13 @@ class Server:
         answers: int,
         silence: float | None = None,
         parallel: "Parallel | None" = None,
+        parent: int | None = None,
     ) -> None:
         self._requests = open(requests, "rb", buffering=0)
-        self._silence, self._parallel = silence, parallel
-        self._writer = Writer(answers)
+        self._silence, self._parallel, self._parent = silence, parallel, parent
+        # Of a group this is the end of one rank, at which torchrun ends the others.
+        self._alone = 0 if parallel is None else 1
+        self._writer = Writer(answers, self._alone)
         self._waiting: deque[Job] = deque()
         self._running: Job | None = None
         self._changed = threading.Condition()
@@ -123,7 +130,7 @@ class Server:
         faulthandler.enable()
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl+c is for the screen
         # Read before the greeting: whoever waits only for that may be gone right after it.
-        parent = os.getppid()
+        parent = os.getppid() if self._parent is None else self._parent
         hello = Hello(PROTOCOL_VERSION, __version__, os.getpid(), platform.node())
         self._writer.send(0, hello)
         if self._parallel is not None:
@@ -195,7 +202,7 @@ class Server:
         try:
             while self._hears() and (call := read_call(self._requests)) is not None:
                 self._take(call)
-            status = 0
+            status = self._alone
         except FrameError as error:
             print(f"attntui engine: {error}", file=sys.stderr, flush=True)
         finally:
@@ -229,11 +236,12 @@ class Server:
         self._writer.send(number, Failed("cancelled", "Cancelled."))
 
 
-def serve_rank(parallel: "Parallel") -> NoReturn:
+def serve_rank(parallel: "Parallel", parent: int | None = None) -> NoReturn:
     """Another rank than the first: it hears of requests from that one alone."""
+    parent = os.getppid() if parent is None else parent
     faulthandler.enable()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_leave_with, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
     from attntui.engine.together import follow
 
     follow(parallel)

@@ -6,6 +6,7 @@ transformers needs accelerate to split a model on CPUs.
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -238,3 +239,18 @@ async def test_a_pipeline_gives_what_one_process_gives(tiny: Callable[[str], Pat
         await ended(both)
         with pytest.raises(EngineGone):
             await engine.ask(Trace(9, PROMPT))
+
+
+def test_nothing_is_left_of_ranks_that_have_not_met() -> None:
+    """Rank 0 ends with its pipe, and the other waits for it in the libraries' own code."""
+    argv = PLACES["tensor"]().argv
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    pipe = subprocess.PIPE
+    with subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=pipe, env=environment) as torchrun:
+        assert torchrun.stdin is not None and torchrun.stdout is not None
+        torchrun.stdout.read(1)  # rank 0 greets before it imports torch
+        both = psutil.Process(torchrun.pid).children()
+        torchrun.stdin.close()
+        _, left = psutil.wait_procs([psutil.Process(torchrun.pid), *both], 30)
+        torchrun.kill()
+    assert len(both) == 2 and not left

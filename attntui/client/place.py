@@ -10,6 +10,8 @@ from attntui.client.process import describe_exit
 
 # -P: a file in the present folder must not stand in for a library's module.
 ENGINE = (sys.executable, "-P", "-m", "attntui.engine")
+LONG_START = 180.0
+"""Seconds until torchrun's first rank says hello, on a slow disk."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ def split(ranks: int, options: tuple[str, ...]) -> Place:
         # Rank 0 says itself which of the others ended; torchrun's own last line says nothing.
         return f"Rank 0 of the engine's {ranks} has ended, and so the others did; see the log."
 
-    return Place(argv, hello_seconds=180.0, describe=describe)
+    return Place(argv, hello_seconds=LONG_START, describe=describe)
 
 
 _chosen: ContextVar[Place | None] = ContextVar("place", default=None)

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from attntui.client.place import Place
+from attntui.client.place import LONG_START, Place
 from attntui.client.process import describe_exit
 from attntui.core.errors import UserError
 from attntui.core.tokens import sanitise
@@ -108,7 +108,8 @@ def _place(ssh: tuple[str, ...], host: str, path: str, options: tuple[str, ...] 
     # Later there is a picture on the terminal: nothing may ask on it.
     argv = (*ssh, "-oBatchMode=yes", host, command)
     describe = functools.partial(_describe, sanitise(host))
-    return Place(argv, sanitise(host), heartbeat=HEARTBEAT, describe=describe)
+    patience = LONG_START if options else 60.0
+    return Place(argv, sanitise(host), patience, heartbeat=HEARTBEAT, describe=describe)
 
 
 def _describe(host: str, status: int, last_line: str) -> str:

@@ -5,10 +5,12 @@ files, too little memory.
 """
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
+from torch import nn
 from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 from transformers.utils import logging
@@ -118,13 +120,17 @@ def load(
         dtype=model.dtype if plan.quantised else dtype,
         capture=kind,
         predicts=chosen.predicts,
-        notes=[each for each in (*plan.source.notes, chosen.note, note, merged) if each],
+        notes=[
+            each
+            for each in (*plan.source.notes, chosen.note, note, merged, parallel.note())
+            if each
+        ],
     )
     if plan.weights.pickled:
         loaded.notes.append("The weights are a pickle (.bin), read with weights_only.")
     _note_missing(loaded, told)
     capture.attach(model)
-    ranks.agreed(lambda: _note_not_finite(loaded, work))
+    _note_not_finite(loaded, work)
     work.progress("checking attention")
     with parallel.checked_stages(model, options.model):
         _check_attention(loaded)
@@ -279,15 +285,18 @@ def _check_causal(loaded: LoadedModel) -> None:
 
 
 def _note_not_finite(loaded: LoadedModel, work: Work) -> None:
-    bad = []
-    for name, parameter in loaded.model.named_parameters():
-        work.check_cancel()
-        if not parameter.is_floating_point() or parameter.itemsize < 2:
-            continue
-        if not all_finite(parameter):
-            bad.append(name)
+    found = ranks.pooled(ranks.agreed(lambda: list(_not_finite(loaded.model, work))))
+    bad = list(dict.fromkeys(found))
     if bad:
         loaded.notes.append(f"These weights hold NaN or infinity: {_some(bad)}.")
+
+
+def _not_finite(model: nn.Module, work: Work) -> Iterator[str]:
+    for name, parameter in model.named_parameters():
+        work.check_cancel()
+        own = parameter.to_local() if isinstance(parameter, parallel.Split) else parameter
+        if own.is_floating_point() and own.itemsize >= 2 and not all_finite(own):
+            yield name
 
 
 def _some(names: list[str]) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,19 @@ from attntui.engine.ranks import Group
 FAMILIES = "such as llama, mistral, qwen3 or gemma3"
 STAGE = ("embed_tokens", "layers", "norm")
 """What transformers' pipelines look for in a model's body."""
+
+
+@runtime_checkable
+class Split(Protocol):
+    """A tensor that ranks have parts of (torch's DTensor, whose module takes long to import)."""
+
+    shape: torch.Size
+
+    def to_local(self) -> Tensor:
+        """This rank's part."""
+
+    def full_tensor(self) -> Tensor:
+        """All of it; ranks ask for it together."""
 
 
 def check(
@@ -104,6 +117,15 @@ def split() -> dict[str, Any]:
         return {}
     which = "tp_size" if group.parallel == "tensor" else "pp_size"
     return {"distributed_config": DistributedConfig(**{which: group.size})}
+
+
+def note() -> str:
+    """How it is split, in a sentence; empty where it is not."""
+    group = ranks.group()
+    if group is None:
+        return ""
+    what = "each layer's heads" if group.parallel == "tensor" else "whole layers"
+    return f"Split over {group.size} ranks by transformers: {what} ({group.parallel} parallel)."
 
 
 def watch(model: PreTrainedModel) -> None:

@@ -1,6 +1,6 @@
 """The output projection after each call of the attention function, W_O, found by its input."""
 
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,7 @@ from attntui.engine.capture import Call, listening
 from attntui.engine.forward import arguments
 from attntui.engine.layers import RecordedLayer
 from attntui.engine.model import Encoded, LoadedModel
+from attntui.engine.parallel import Split
 
 SHORT = 8
 """Tokens of a prompt that are enough to find them."""
@@ -56,19 +57,6 @@ def head_weights(again: Again, layer: RecordedLayer) -> Tensor:
     weight = weight.to(layer.device).float()
     weight = weight if isinstance(module, Conv1D) else weight.T
     return weight.reshape(layer.info.heads, -1, weight.shape[-1])
-
-
-@runtime_checkable
-class Split(Protocol):
-    """A tensor that ranks have parts of (torch's DTensor, whose module takes long to import)."""
-
-    shape: torch.Size
-
-    def to_local(self) -> Tensor:
-        """This rank's part."""
-
-    def full_tensor(self) -> Tensor:
-        """All of it; ranks ask for it together."""
 
 
 class _Finder:

@@ -59,7 +59,7 @@ from tests.cli.engine_here import Work
 pytest.importorskip("accelerate")
 
 PROMPT = PromptInput(text="When Mary and John went to the store")
-LAYERS, HEADS = 2, 4
+LAYERS, HEADS = 4, 4
 
 
 def torchrun() -> Place:
@@ -114,7 +114,7 @@ def questions(count: int) -> Iterator[tuple[str, Request]]:
             yield f"effects {layer} {off}", GetEffects(1, "self", layer, Measure("loss"), off)
     yield "estimate", GetEffects(1, "self", 0, Measure("loss"), estimate=True)
     question = Question(prompt=PROMPT, answer=" the", foil=" Mary")
-    heads = tuple((Head("self", layer, head),) for layer in range(2) for head in range(4))
+    heads = tuple((Head("self", layer, head),) for layer in range(LAYERS) for head in range(HEADS))
     yield "answers", GetAnswers(question, (*heads, (Head("self", 0, 0), Head("self", 1, 3))))
     edits = [
         Edits((Head("self", 0, 0), Head("self", 1, 3))),
@@ -196,7 +196,7 @@ async def ended(processes: list[psutil.Process]) -> None:
 async def test_tensor_parallel_gives_what_one_process_gives_and_starts_again(
     tiny: Callable[[str], Path],
 ) -> None:
-    model, prompt = tiny("llama"), Trace(9, PROMPT)
+    model, prompt = tiny("deep"), Trace(9, PROMPT)
     load = Load(ModelOptions(model=str(model), device="cpu"))
     engine, gone = Engine(PLACES["tensor"]()), asyncio.Queue[EngineGone]()
     engine.on_exit = gone.put_nowait
@@ -231,7 +231,7 @@ async def test_tensor_parallel_gives_what_one_process_gives_and_starts_again(
 async def test_a_pipeline_gives_what_one_process_gives(tiny: Callable[[str], Path]) -> None:
     engine = Engine(PLACES["pipeline"]())
     async with engine:
-        await check_all(engine, tiny("llama"), "pipeline")
+        await check_all(engine, tiny("deep"), "pipeline")
         with pytest.raises(UserError, match="transformers cannot split the layers of"):
             await engine.ask(Load(ModelOptions(model=str(tiny("gpt2")), device="cpu")))
         both = ranks_of(engine)

@@ -4,20 +4,21 @@ import asyncio
 import hashlib
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 import numpy as np
 
+from attntui.cli.jobs import Engines, engines, in_order
 from attntui.cli.kept import Kept
 from attntui.cli.losses import Losses
 from attntui.cli.progress import ProgressLine
 from attntui.cli.table import csv_text, layer_name
 from attntui.cli.task_file import read_task
 from attntui.client.engine import Engine
-from attntui.client.errors import EngineFault, EngineGone
-from attntui.client.questions import ask, load
+from attntui.client.questions import ask
 from attntui.core.edit_names import head_name, heads_of
 from attntui.core.errors import UserError
 from attntui.core.protocol import (
@@ -47,6 +48,8 @@ class Order:
     output: str | None
     force: bool
     top: int
+    jobs: int = 1
+    """How many engines answer, each with the whole model."""
 
 
 def ablate(order: Order) -> int:
@@ -71,33 +74,27 @@ def ablate(order: Order) -> int:
 async def _losses(
     order: Order, questions: list[Question], sets: list[Heads], line: ProgressLine
 ) -> Losses:
-    engine = Engine()
-    try:
-        async with engine:
-            model = await load(engine, order.model, line)
-            chosen = sets or _every_head(model)
-            if order.output is None:
-                results: list[Any] = []
-                await _answer(engine, order, questions, chosen, results, results.append, line)
-                return _mean(chosen, results)
-            kept = Kept(order.output, _work(order, model, questions, chosen))
-            with (
-                kept.opened(anew=order.force),
-                kept.told(line, lambda: len(kept.results), len(questions), "questions", "answered"),
-            ):
-                await _answer(engine, order, questions, chosen, kept.results, kept.add, line)
-            losses = _mean(chosen, kept.results)
-            with whole_file(order.output, order.force) as stream:
-                stream.write(_csv(losses).encode())
-            kept.remove()
-            return losses
-    except (EngineGone, EngineFault) as error:
-        error.add_note("The engine's log:\n" + "\n".join(engine.log))
-        raise
+    async with engines(order.model, order.jobs, line) as (model, loaded):
+        chosen = sets or _every_head(model)
+        if order.output is None:
+            results: list[Any] = []
+            await _answer(loaded, order, questions, chosen, results, results.append, line)
+            return _mean(chosen, results)
+        kept = Kept(order.output, _work(order, model, questions, chosen))
+        with (
+            kept.opened(anew=order.force),
+            kept.told(line, lambda: len(kept.results), len(questions), "questions", "answered"),
+        ):
+            await _answer(loaded, order, questions, chosen, kept.results, kept.add, line)
+        losses = _mean(chosen, kept.results)
+        with whole_file(order.output, order.force) as stream:
+            stream.write(_csv(losses).encode())
+        kept.remove()
+        return losses
 
 
 async def _answer(
-    engine: Engine,
+    loaded: Engines,
     order: Order,
     questions: list[Question],
     sets: Sequence[Heads],
@@ -106,14 +103,21 @@ async def _answer(
     line: ProgressLine,
 ) -> None:
     """Add to `results` each question's [log-probabilities, logit differences] that is not there."""
-    for number in range(len(results), len(questions)):
-        line(Progress("questions", number, len(questions)))
+
+    async def answer(engine: Engine, number: int) -> list[Any]:
         request = GetAnswers(questions[number], tuple(sets), order.ablate_with)
-        try:
-            _, arrays = await ask(engine, request, Arrays)
-        except UserError as error:
-            raise UserError(f"{order.task}, question {number + 1}: {error}") from error
-        add([array.tolist() for array in arrays])
+        _, arrays = await ask(engine, request, Arrays)
+        return [array.tolist() for array in arrays]
+
+    done, total = len(results), len(questions)
+    line(Progress("questions", done, total))
+    async with aclosing(in_order(loaded, range(done, total), answer)) as found:
+        async for scores in found:
+            done += 1
+            if isinstance(scores, UserError):
+                raise UserError(f"{order.task}, question {done}: {scores}") from scores
+            add(scores)
+            line(Progress("questions", done, total))
 
 
 def _every_head(model: ModelInfo) -> list[Heads]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from attntui.cli.table import aligned
 from attntui.cli.treebank import Relation, Sentence
-from attntui.cli.word_tokens import placed
+from attntui.cli.word_tokens import Placed, placed
 from attntui.client.engine import Engine
 from attntui.client.questions import ask
 from attntui.core.edit_names import head_name
@@ -112,13 +112,17 @@ class Agreement:
         self._stack = stack
         self._shape = len(stack.layers), max(layer.heads for layer in stack.layers)
 
-    async def add(self, engine: Engine, run: RunInfo, at: int) -> None:
-        """See `Survey`."""
-        sentence = self._sentences[at]
+    async def look(self, engine: Engine, run: RunInfo, at: int) -> tuple[Placed, np.ndarray]:
+        """See `Survey`: the words that have tokens, and (layers, heads, words) their strongest."""
         side = next(side for side in run.sides if side.name == self._stack.keys)
-        words = placed(sentence, side.tokens)
+        words = placed(self._sentences[at], side.tokens)
         request = GetStrongest(run.run, self._stack.name, words.tokens)
         _, (strongest,) = await ask(engine, request, Arrays)
+        return words, strongest
+
+    def add(self, shown: tuple[Placed, np.ndarray], at: int) -> None:
+        """See `Survey`."""
+        sentence, (words, strongest) = self._sentences[at], shown
         places = {word: place for place, word in enumerate(words.words)}
         self._words += len(sentence.words)
         self._straddled += words.straddled

@@ -1,6 +1,5 @@
 """The commands and their options; the work is in modules imported when called."""
 
-import os
 import sys
 from typing import Annotated, Literal
 
@@ -13,6 +12,7 @@ from attntui.cli.lens import LensChoice
 from attntui.cli.looking import EditChoice, PictureChoice, ReadingChoice, ViewChoice
 from attntui.cli.opening import with_screen
 from attntui.cli.options import ModelChoice, PromptChoice, StackChoice, StartChoice, spread
+from attntui.cli.places import Parallel, Ranks
 
 app = with_screen()
 
@@ -257,7 +257,13 @@ def engine(
         float | None,
         Option(metavar="SECONDS", help="End after this long without a word from the screen."),
     ] = None,
+    ranks: Ranks = None,
+    parallel: Parallel = None,
 ) -> int:
-    """Answer a screen elsewhere on standard input and output: what --ssh starts at the far end."""
-    options = [] if silence is None else ["--silence", str(silence)]
-    os.execv(sys.executable, [sys.executable, "-P", "-m", "attntui.engine", *options])
+    """Answer a screen elsewhere on standard input and output: what --ssh starts at the far end.
+
+    Under torchrun each of its processes is one rank; with --ranks it starts torchrun itself.
+    """
+    from attntui.cli.engine import become_engine
+
+    become_engine(silence, ranks, parallel)

@@ -39,7 +39,27 @@ LongFile = Annotated[
         show_default=False,
     ),
 ]
+Jobs = Annotated[
+    int,
+    Option(
+        min=1,
+        max=1024,
+        metavar="N",
+        help="Spread the texts over so many engines, each with the whole model and a GPU of its own"
+        " where there are enough.",
+    ),
+]
 Anew = Annotated[bool, Option("--force", "-f", help="Replace an existing file, and begin anew.")]
+
+
+def jobs_of(model: ModelChoice, jobs: int) -> int:
+    """
+    Raises:
+        UserError: each of several engines would be split over ranks.
+    """
+    if jobs > 1 and model.ranks is not None:
+        raise UserError("--jobs spreads texts, --ranks splits the model: give one of them.")
+    return jobs
 
 
 @spread
@@ -70,6 +90,7 @@ def ablate(
     ] = "zero",
     output: LongFile = None,
     top: Annotated[int, Option(min=0, help="How many heads the table lists.")] = 10,
+    jobs: Jobs = 1,
     force: Anew = False,
 ) -> int:
     """Find which heads a task needs: run it whole and with each head switched off.
@@ -85,7 +106,9 @@ def ablate(
     from attntui.cli.ablate import ablate as run_task
 
     sets = tuple(heads or ())
-    return run_task(Order(model.options(), task, sets, ablate_with, output, force, top))
+    return run_task(
+        Order(model.options(), task, sets, ablate_with, output, force, top, jobs_of(model, jobs))
+    )
 
 
 @spread
@@ -118,6 +141,7 @@ def scan(
             show_default=False,
         ),
     ] = None,
+    jobs: Jobs = 1,
     force: Anew = False,
 ) -> int:
     """Measure every head over many texts.
@@ -151,7 +175,8 @@ def scan(
 
         survey = Spreads(read_prompts(file))
     prompt = PromptInput(text="", special_tokens=special_tokens, truncate=truncate)
-    return read_all(Order(model.options(), prompt, stack.stack, output, force, top), survey)
+    count = jobs_of(model, jobs)
+    return read_all(Order(model.options(), prompt, stack.stack, output, force, top, count), survey)
 
 
 @spread

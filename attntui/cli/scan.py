@@ -5,18 +5,18 @@ import hashlib
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from msgspec.structs import replace
 
+from attntui.cli.jobs import Engines, engines, in_order
 from attntui.cli.kept import Kept
 from attntui.cli.progress import ProgressLine
 from attntui.cli.table import csv_text
 from attntui.client.engine import Engine
-from attntui.client.errors import EngineFault, EngineGone
-from attntui.client.questions import load, trace
+from attntui.client.questions import trace
 from attntui.core.errors import UserError
 from attntui.core.protocol import (
     ModelInfo,
@@ -46,6 +46,8 @@ class Order:
     output: str | None
     force: bool
     top: int | None
+    jobs: int = 1
+    """How many engines read, each with the whole model."""
 
 
 class Survey(Protocol):
@@ -65,8 +67,11 @@ class Survey(Protocol):
             UserError: they cannot be looked at in this way.
         """
 
-    async def add(self, engine: Engine, run: RunInfo, at: int) -> None:
-        """Add what text `at` shows, all of it or nothing."""
+    async def look(self, engine: Engine, run: RunInfo, at: int) -> Any:
+        """What a run of text `at` shows."""
+
+    def add(self, shown: Any, at: int) -> None:
+        """Add what text `at` shows to the sums."""
 
     def state(self) -> Any:
         """The sums as JSON takes them."""
@@ -114,28 +119,22 @@ def scan(order: Order, survey: Survey) -> int:
 
 
 async def _scan(order: Order, survey: Survey, count: Count, line: ProgressLine) -> None:
-    engine = Engine()
-    try:
-        async with engine:
-            model = await load(engine, order.model, line)
-            stack = choose_stack(model, model.stacks, order.stack)
-            survey.begin(stack)
-            # An encoder needs nothing that its decoder writes.
-            generate = 0 if stack.name == "encoder" else order.prompt.generate
-            prompt = replace(order.prompt, generate=generate)
-            if order.output is None:
-                await _read(engine, prompt, survey, count, line)
-                return
-            kept = Kept(order.output, _work(order, survey, model, stack))
-            with _gone_on(kept, order, survey, count, line):
-                await _read(engine, prompt, survey, count, line, kept)
-            if count.left_out < count.done:
-                with whole_file(order.output, order.force) as stream:
-                    stream.write(csv_text(survey.columns, survey.rows()).encode())
-            kept.remove()
-    except (EngineGone, EngineFault) as error:
-        error.add_note("The engine's log:\n" + "\n".join(engine.log))
-        raise
+    async with engines(order.model, order.jobs, line) as (model, loaded):
+        stack = choose_stack(model, model.stacks, order.stack)
+        survey.begin(stack)
+        # An encoder needs nothing that its decoder writes.
+        generate = 0 if stack.name == "encoder" else order.prompt.generate
+        prompt = replace(order.prompt, generate=generate)
+        if order.output is None:
+            await _read(loaded, prompt, survey, count, line)
+            return
+        kept = Kept(order.output, _work(order, survey, model, stack))
+        with _gone_on(kept, order, survey, count, line):
+            await _read(loaded, prompt, survey, count, line, kept)
+        if count.left_out < count.done:
+            with whole_file(order.output, order.force) as stream:
+                stream.write(csv_text(survey.columns, survey.rows()).encode())
+        kept.remove()
 
 
 @contextmanager
@@ -160,7 +159,7 @@ def _keep(kept: Kept, survey: Survey, count: Count) -> None:
 
 
 async def _read(
-    engine: Engine,
+    loaded: Engines,
     prompt: PromptInput,
     survey: Survey,
     count: Count,
@@ -168,19 +167,26 @@ async def _read(
     kept: Kept | None = None,
 ) -> None:
     """Read the texts that are not read yet; one that the model cannot read is left out."""
-    kept_at = time.monotonic()
-    for at in range(count.done, len(survey.texts)):
-        line(Progress(survey.what, at, len(survey.texts)))
-        try:
-            run = await trace(engine, RUN, replace(prompt, text=survey.texts[at]))
-            await survey.add(engine, run, at)
-        except UserError as error:
-            count.left_out += 1
-            count.why = count.why or f"number {at + 1}: {error}"
-        count.done += 1
-        if kept is not None and time.monotonic() > kept_at + KEEP_INTERVAL:
-            _keep(kept, survey, count)
-            kept_at = time.monotonic()
+
+    async def look(engine: Engine, at: int) -> Any:
+        run = await trace(engine, RUN, replace(prompt, text=survey.texts[at]))
+        return await survey.look(engine, run, at)
+
+    kept_at, total = time.monotonic(), len(survey.texts)
+    line(Progress(survey.what, count.done, total))
+    # Sums in the order of the texts are the same to the last bit, however many engines read.
+    async with aclosing(in_order(loaded, range(count.done, total), look)) as found:
+        async for shown in found:
+            if isinstance(shown, UserError):
+                count.left_out += 1
+                count.why = count.why or f"number {count.done + 1}: {shown}"
+            else:
+                survey.add(shown, count.done)
+            count.done += 1
+            line(Progress(survey.what, count.done, total))
+            if kept is not None and time.monotonic() > kept_at + KEEP_INTERVAL:
+                _keep(kept, survey, count)
+                kept_at = time.monotonic()
 
 
 def _work(order: Order, survey: Survey, model: ModelInfo, stack: StackInfo) -> dict[str, Any]:

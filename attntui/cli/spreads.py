@@ -45,9 +45,13 @@ class Spreads:
             (3, len(STATISTICS), len(stack.layers), heads)
         )
 
-    async def add(self, engine: Engine, run: RunInfo, at: int) -> None:
-        """See `Survey`."""
+    async def look(self, engine: Engine, run: RunInfo, at: int) -> np.ndarray:
+        """See `Survey`: (statistics, layers, heads)."""
         _, (values,) = await ask(engine, GetStatistics(run.run, self._stack.name), Statistics)
+        return values
+
+    def add(self, values: np.ndarray, at: int) -> None:
+        """See `Survey`."""
         there = np.isfinite(values)
         change = np.where(there, values, self._mean) - self._mean
         self._n += there

@@ -10,6 +10,8 @@ from attntui.client.process import describe_exit
 
 # -P: a file in the present folder must not stand in for a library's module.
 ENGINE = (sys.executable, "-P", "-m", "attntui.engine")
+LONG_START = 180.0
+"""Seconds until torchrun's first rank says hello, on a slow disk."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,17 @@ class Place:
 def behind(command: tuple[str, ...]) -> Place:
     """An engine that a command of the user's starts: in a container, under Slurm's srun."""
     return Place(command, hello_seconds=None)
+
+
+def split(ranks: int, options: tuple[str, ...]) -> Place:
+    """An engine of several processes on this machine; `options` are those of `attntui engine`."""
+    argv = (sys.executable, "-P", "-m", "attntui", "engine", *options)
+
+    def describe(status: int, last_line: str) -> str:
+        # Rank 0 says itself which of the others ended; torchrun's own last line says nothing.
+        return f"Rank 0 of the engine's {ranks} has ended, and so the others did; see the log."
+
+    return Place(argv, hello_seconds=LONG_START, describe=describe)
 
 
 _chosen: ContextVar[Place | None] = ContextVar("place", default=None)

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from attntui.client.place import Place
+from attntui.client.place import LONG_START, Place
 from attntui.client.process import describe_exit
 from attntui.core.errors import UserError
 from attntui.core.tokens import sanitise
@@ -31,12 +31,15 @@ LINGER = 15
 
 
 @contextmanager
-def connected(host: str, program: str | None = None) -> Iterator[Place]:
+def connected(
+    host: str, program: str | None = None, options: tuple[str, ...] = ()
+) -> Iterator[Place]:
     """Connect to a host, which may ask on the terminal, and hang up at the end of the block.
 
     Args:
         host: as ssh takes it; its own config file says the rest.
         program: attntui at the far end; None: as a login shell there finds it.
+        options: more of its `attntui engine`.
 
     Raises:
         UserError: the host cannot be reached, or has no attntui.
@@ -47,7 +50,7 @@ def connected(host: str, program: str | None = None) -> Iterator[Place]:
     with tempfile.TemporaryDirectory(prefix="attntui-", ignore_cleanup_errors=True) as folder:
         ssh = _ssh(Path(folder) / "line")
         try:
-            yield _place(ssh, host, _found(ssh, host, program, Path(folder) / "log"))
+            yield _place(ssh, host, _found(ssh, host, program, Path(folder) / "log"), options)
         finally:
             quiet = subprocess.DEVNULL
             subprocess.run([*ssh, "-O", "exit", host], stdout=quiet, stderr=quiet, check=False)
@@ -100,12 +103,13 @@ def _quoted(program: str) -> str:
     return home + shlex.quote(rest)
 
 
-def _place(ssh: tuple[str, ...], host: str, path: str) -> Place:
-    command = f"exec {shlex.quote(path)} engine --silence {SILENCE:.0f}"
+def _place(ssh: tuple[str, ...], host: str, path: str, options: tuple[str, ...] = ()) -> Place:
+    command = f"exec {shlex.join((path, 'engine', '--silence', f'{SILENCE:.0f}', *options))}"
     # Later there is a picture on the terminal: nothing may ask on it.
     argv = (*ssh, "-oBatchMode=yes", host, command)
     describe = functools.partial(_describe, sanitise(host))
-    return Place(argv, sanitise(host), heartbeat=HEARTBEAT, describe=describe)
+    patience = LONG_START if options else 60.0
+    return Place(argv, sanitise(host), patience, heartbeat=HEARTBEAT, describe=describe)
 
 
 def _describe(host: str, status: int, last_line: str) -> str:

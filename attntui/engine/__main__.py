@@ -1,4 +1,6 @@
-"""`python -m attntui.engine [--silence SECONDS]`: requests on descriptor 0, answers on 1.
+"""`python -m attntui.engine`: requests on descriptor 0, answers on 1.
+
+Under torchrun each rank is such a process, all with the same descriptors: rank 0 alone uses them.
 
 The two descriptors are taken first, before any other import: whatever a library then prints goes
 to descriptor 2, and whatever one reads finds nothing. `os.dup` gives close-on-exec descriptors.
@@ -21,14 +23,30 @@ os.environ.update(
     HF_HUB_DISABLE_TELEMETRY="1",
 )
 
-from attntui.engine.server import Server  # noqa: E402
+from argparse import ArgumentParser  # noqa: E402
+from typing import TYPE_CHECKING  # noqa: E402
+
+from attntui.engine.server import Server, serve_rank  # noqa: E402
+
+if TYPE_CHECKING:
+    from attntui.engine.ranks import Parallel
 
 
 def main() -> None:
+    options = ArgumentParser()
+    options.add_argument("--silence", type=float)
+    options.add_argument("--parallel", choices=("tensor", "pipeline"))
+    options.add_argument("--parent", type=int)
+    given, _ = options.parse_known_args()
+    size, rank = (int(os.environ.get(name, "0")) for name in ("WORLD_SIZE", "RANK"))
+    parallel: Parallel | None = (given.parallel or "tensor") if size > 1 else None
+    if parallel is not None and rank > 0:
+        os.close(_requests)
+        os.close(_answers)
+        serve_rank(parallel, given.parent)
     if os.isatty(_requests):
         sys.exit("This is attntui's engine and speaks to a program; run attntui instead.")
-    silence = float(sys.argv[2]) if sys.argv[1:2] == ["--silence"] else None
-    Server(_requests, _answers, silence).serve()
+    Server(_requests, _answers, given.silence, parallel, given.parent).serve()
 
 
 main()

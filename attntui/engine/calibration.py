@@ -11,7 +11,7 @@ from attntui.core.tokens import sanitise
 from attntui.engine import positions
 from attntui.engine.decoder import start_id
 from attntui.engine.forward import CheckCancel, Report, forward, never, silent
-from attntui.engine.model import Encoded, LoadedModel
+from attntui.engine.model import Encoded, LoadedModel, vocabulary
 from attntui.engine.patterns import Measured, measure
 from attntui.engine.pieces import special_ids
 from attntui.engine.sides import side
@@ -85,7 +85,7 @@ def repeated(loaded: LoadedModel) -> Encoded:
 def _segment(loaded: LoadedModel, others: dict[Side, int]) -> list[int]:
     """Ordinary tokens, of which two copies and a side's other tokens fit on every side."""
     special = special_ids(loaded.tokenizer)
-    known = min(len(loaded.tokenizer), loaded.model.get_input_embeddings().weight.shape[0])
+    known = min(len(loaded.tokenizer), vocabulary(loaded.model))
     ordinary = [each for each in range(known) if each not in special]
     limits = ((positions.limit(loaded.model, name).count, more) for name, more in others.items())
     room = [(most - more) // 2 for most, more in limits if most is not None]

@@ -14,6 +14,7 @@ from msgspec.structs import replace as replace_struct
 from torch import Tensor, nn
 from transformers import DynamicCache
 
+from attntui.engine import ranks
 from attntui.engine.capture import (
     EVERYTHING,
     Call,
@@ -87,13 +88,9 @@ def in_chunks(
     elsewhere, the cache would hold what the recording is to save.
     """
     tokens = len(encoded.sides[-1].tokens)
-    if (
-        what != EVERYTHING
-        or tokens <= LONG
-        or changes
-        or loaded.capture != "interface"
-        or loaded.predicts != "next"
-    ):
+    if ranks.group() is not None or what != EVERYTHING or changes:
+        return False
+    if tokens <= LONG or loaded.capture != "interface" or loaded.predicts != "next":
         return False
     if loaded.has_chunks is None:
         loaded.has_chunks = _is_suited(loaded, encoded) and _is_same(loaded, encoded)

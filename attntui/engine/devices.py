@@ -11,16 +11,23 @@ import torch
 from attntui.core import limits
 from attntui.core.errors import UserError
 from attntui.core.tokens import sanitise
+from attntui.engine import ranks
 
 
-def choose(name: str) -> torch.device:
-    """The device of an option: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
+def choose(name: str, part: int = 0, parts: int = 1) -> torch.device:
+    """The device of an option: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`; for a part of the engines.
 
     Raises:
         UserError: there is no such device here.
     """
+    if ranks.group() is not None:
+        return _of_rank(name)
+    if parts > 1 and "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // parts))
     if name == "auto":
         if torch.cuda.is_available():
+            if parts > 1:
+                return torch.device("cuda", part % torch.cuda.device_count())
             return _roomiest()
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
@@ -36,6 +43,20 @@ def choose(name: str) -> torch.device:
     if device.type not in {"cpu", "mps"}:
         raise UserError(f"attntui runs on cpu, cuda and mps, not on '{device.type}'.")
     return torch.device(device.type)
+
+
+def _of_rank(name: str) -> torch.device:
+    """The rank's own GPU where there are any: transformers places the model's parts itself."""
+    if not torch.cuda.is_available():
+        if name not in {"auto", "cpu"}:
+            raise UserError(f"Ranks run on CUDA devices or on CPUs, not on '{sanitise(name)}'.")
+        return torch.device("cpu")
+    if name not in {"auto", "cuda"}:
+        raise UserError(
+            f"Each rank has a GPU of its own, so --device {sanitise(name)} says nothing: leave it"
+            " out, or hide GPUs with CUDA_VISIBLE_DEVICES."
+        )
+    return torch.device("cuda", torch.cuda.current_device())
 
 
 def _cuda(device: torch.device) -> torch.device:
@@ -63,7 +84,7 @@ def _roomiest() -> torch.device:
 
     def room(device: torch.device) -> int:
         uuid = str(torch.cuda.get_device_properties(device).uuid).removeprefix("GPU-")
-        return told[uuid] if uuid in told else free(device) or 0
+        return told[uuid] if uuid in told else _free(device) or 0
 
     return max(found, key=room)
 
@@ -98,7 +119,12 @@ def held(device: torch.device) -> int:
 
 
 def free(device: torch.device) -> int | None:
-    """Bytes that could still be taken on a device; None where nobody tells."""
+    """Bytes that could still be taken on a device, on each rank; None where nobody tells."""
+    found = [size for size in ranks.pooled([_free(device)]) if size is not None]
+    return min(found, default=None)
+
+
+def _free(device: torch.device) -> int | None:
     if device.type == "cuda":
         free_now, _ = torch.cuda.mem_get_info(device)
         return free_now + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from attntui.core.errors import UserError
 from attntui.core.protocol import Target
+from attntui.engine import ranks
 from attntui.engine.again import EAGER, Again, Hearing, logit
 from attntui.engine.capture import Changes
 from attntui.engine.forward import CheckCancel, Report, never, outermost_lists, silent
@@ -54,6 +55,10 @@ def attribution(
         UserError: there is no such target, or the model's logit is no such sum.
     """
     again.check(target)
+    if ranks.group() is not None:
+        raise UserError(
+            "Direct attribution needs the whole model in one process: leave out --ranks."
+        )
     if has_decoder(again.loaded.model):
         raise _refusal("a decoder reads an encoder's output, too")
     tower = views.tower("self")
@@ -147,11 +152,10 @@ class _Forward:
 
     def _written(self, layer: RecordedLayer) -> tuple[Tensor, Tensor]:
         """What each head gives to the stream (heads, size), and the projection's bias (size)."""
-        loaded, encoded = self._again.loaded, self._again.encoded
-        weights = head_weights(loaded, encoded, layer)
+        weights = head_weights(self._again, layer)
         given = self._heads.given[layer.call.index].to(weights.device)
         heads = (given[:, None] @ weights)[:, 0].cpu().double()
-        module = projection(loaded, encoded, layer)
+        module = projection(self._again, layer)
         with in_place(module):
             bias = getattr(module, "bias", None)
             return heads, torch.zeros_like(heads[0]) if bias is None else bias.cpu().double()

@@ -13,6 +13,7 @@ from transformers import PreTrainedModel
 
 from attntui.core.errors import UserError
 from attntui.core.protocol import Stack
+from attntui.engine import ranks
 from attntui.engine.capture import NAME, family
 from attntui.engine.model import has_decoder
 
@@ -38,6 +39,25 @@ def eager(model: PreTrainedModel) -> Iterator[bool]:
     finally:
         if before == NAME:
             model.set_attn_implementation(NAME)
+
+
+def outputs(model: PreTrainedModel, arguments: dict[str, Any]) -> Any:
+    """What an eager model gives with `output_attentions`.
+
+    A stage of a pipeline takes no such argument and hands on nothing but logits: its config is
+    asked, and its body answers.
+    """
+    if not ranks.in_stages():
+        return model(**arguments, output_attentions=True)
+    found: list[Any] = []
+    handle = model.base_model.register_forward_hook(lambda *given: found.append(given[-1]))
+    model.config.output_attentions = True
+    try:
+        model(**arguments)
+    finally:
+        model.config.output_attentions = False
+        handle.remove()
+    return found[-1]
 
 
 def weights(model: PreTrainedModel, outputs: Any) -> dict[Stack, list[Tensor | None]]:

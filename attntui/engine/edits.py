@@ -17,6 +17,7 @@ from attntui.engine.capture import Call
 from attntui.engine.layers import Layer, RecordedLayer, tiles
 from attntui.engine.masks import Cell, CutMask
 from attntui.engine.run import Run
+from attntui.engine.split import Recorded
 
 EAGER = (
     "this model's attention is read from its own eager code, where nothing can be changed; choose"
@@ -68,7 +69,7 @@ class Change:
 
 
 def changes(base: Run, edits: Edits) -> dict[int, Change]:
-    """Edits by the number of the call that they change.
+    """Edits by the number of the call that they change; what other ranks hold, those change.
 
     Raises:
         UserError: a head or an edge does not exist, or the model cannot be edited.
@@ -78,23 +79,33 @@ def changes(base: Run, edits: Edits) -> dict[int, Change]:
         change = Change(tuple(heads), head_outputs(layer, edits.ablate_with)[heads])
         found[layer.call.index] = change
     for cut in edits.cuts:
-        for layer in _cut_layers(base, cut):
+        for layer, head in _cut_layers(base, cut):
             change = found.get(layer.call.index, Change())
-            cell = Cell(cut.query, cut.key, cut.head)
+            cell = Cell(cut.query, cut.key, head)
             found[layer.call.index] = replace(change, cells=(*change.cells, cell))
     return found
 
 
 def _ablated(base: Run, heads: tuple[Head, ...]) -> Iterator[tuple[RecordedLayer, list[int]]]:
-    """The layers and their heads, each once."""
+    """The layers held here and their heads, each once."""
     by_layer: dict[int, tuple[RecordedLayer, list[int]]] = {}
     for head in heads:
         layer = recorded(base.views.layer(head.stack, head.layer))
         base.views.rows(head, 0, 0)  # raises where there is no such head
-        _, found = by_layer.setdefault(layer.call.index, (layer, []))
-        if head.head not in found:
-            found.append(head.head)
+        at = held_head(layer, head.head)
+        if layer.own is None or at is None:
+            continue
+        _, found = by_layer.setdefault(layer.own.call.index, (layer.own, []))
+        if at not in found:
+            found.append(at)
     yield from by_layer.values()
+
+
+def held_head(layer: Recorded, head: int) -> int | None:
+    """Which of the heads that this process holds of a layer it is; None: another holds it."""
+    if layer.own is None or not 0 <= head - layer.first < layer.own.info.heads:
+        return None
+    return head - layer.first
 
 
 def head_outputs(layer: RecordedLayer, ablate_with: AblateWith) -> Tensor:
@@ -108,8 +119,8 @@ def head_outputs(layer: RecordedLayer, ablate_with: AblateWith) -> Tensor:
     return layer.output(received / layer.queries)
 
 
-def _cut_layers(base: Run, cut: Cut) -> list[RecordedLayer]:
-    """The layers in which there is such an edge.
+def _cut_layers(base: Run, cut: Cut) -> list[tuple[RecordedLayer, int | None]]:
+    """The layers held here in which there is such an edge, and which of their heads has it.
 
     Raises:
         UserError: there is none, or a query would have nothing left to look at.
@@ -123,7 +134,7 @@ def _cut_layers(base: Run, cut: Cut) -> list[RecordedLayer]:
     layers = [layer for layer in tower.layers[cut.first : cut.last + 1] if layer is not None]
     if cut.head is not None and not any(0 <= cut.head < layer.info.heads for layer in layers):
         raise UserError(f"there is no head {cut.head} in {_named(cut)}.")
-    found = []
+    found: list[Recorded] = []
     for layer in map(recorded, layers):
         seen = layer.allowed(cut.query, cut.query + 1)[0]
         if seen[cut.key]:
@@ -135,7 +146,10 @@ def _cut_layers(base: Run, cut: Cut) -> list[RecordedLayer]:
                 )
     if not found:
         raise UserError(f"query {cut.query} cannot see key {cut.key}: there is nothing to cut.")
-    return found
+    if cut.head is None:
+        return [(layer.own, None) for layer in found if layer.own is not None]
+    places = ((layer.own, held_head(layer, cut.head)) for layer in found)
+    return [(own, head) for own, head in places if own is not None and head is not None]
 
 
 def _named(cut: Cut) -> str:
@@ -143,11 +157,11 @@ def _named(cut: Cut) -> str:
     return f"layer {cut.first}" if one else f"layers {cut.first} to {cut.last}"
 
 
-def recorded(layer: Layer) -> RecordedLayer:
+def recorded(layer: Layer) -> Recorded:
     """
     Raises:
         UserError: the model's attention cannot be changed.
     """
-    if not isinstance(layer, RecordedLayer):
+    if not isinstance(layer, Recorded):
         raise UserError(EAGER)
     return layer

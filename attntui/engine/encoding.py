@@ -14,7 +14,7 @@ from attntui.engine import positions
 from attntui.engine.chat import tokenise_chat
 from attntui.engine.decoder import decoder_pieces
 from attntui.engine.forward import CheckCancel, Report, never, silent
-from attntui.engine.model import Encoded, LoadedModel, has_decoder
+from attntui.engine.model import Encoded, LoadedModel, has_decoder, vocabulary
 from attntui.engine.sides import side
 from attntui.engine.token_ids import pieces_of
 from attntui.engine.tokenising import Piece, tokenise
@@ -148,11 +148,11 @@ def _fit(loaded: LoadedModel, pieces: list[Piece], side: Side, prompt: PromptInp
     cut = Cut(pieces)
     if limit.count is not None and len(pieces) > limit.count:
         cut = _shorten(loaded, pieces, limit, prompt)
-    vocabulary = loaded.model.get_input_embeddings().weight.shape[0]
-    unknown = next((piece.id for piece in cut.pieces if not 0 <= piece.id < vocabulary), None)
+    known = vocabulary(loaded.model)
+    unknown = next((piece.id for piece in cut.pieces if not 0 <= piece.id < known), None)
     if unknown is not None:
         raise UserError(
-            f"The tokenizer gives token {unknown} and {_name(loaded)} knows only {vocabulary:,}: "
+            f"The tokenizer gives token {unknown} and {_name(loaded)} knows only {known:,}: "
             "they do not belong together."
         )
     return cut

@@ -1,6 +1,7 @@
 """What went wrong, as the one reply that ends a call."""
 
 import sys
+import time
 import traceback
 from typing import Literal
 
@@ -9,6 +10,7 @@ import torch
 from attntui.core.errors import NoRoom, TryAgain, UserError
 from attntui.core.protocol import Failed, Load, Request, Trace
 from attntui.core.tokens import sanitise
+from attntui.engine import ranks
 from attntui.engine.model import Cancelled
 from attntui.engine.redaction import redacted
 
@@ -28,6 +30,8 @@ STICKY = (
 
 KINDS: dict[type[UserError], Literal["again", "room"]] = {TryAgain: "again", NoRoom: "room"}
 
+PARTING_SECONDS = 0.5
+"""Until torchrun has seen who ended."""
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory")
 
 
@@ -39,6 +43,8 @@ def failed(error: BaseException, request: Request) -> tuple[Failed, bool]:
     if isinstance(error, Cancelled):
         return Failed("cancelled", "Cancelled."), heavy
     print(redacted("".join(traceback.format_exception(error))), file=sys.stderr)
+    if ranks.group() is not None:
+        return Failed("fatal", _parted(error)), False
     if is_out_of_memory(error):
         kind: Literal["room", "user"] = "room" if isinstance(request, Trace) else "user"
         return Failed(kind, _reduce(request)), True
@@ -46,6 +52,15 @@ def failed(error: BaseException, request: Request) -> tuple[Failed, bool]:
     if is_sticky(error):
         return Failed("fatal", f"The GPU gave up and the engine must restart: {sentence}"), False
     return Failed("fault", sentence), heavy
+
+
+def _parted(error: BaseException) -> str:
+    """The others may be waiting for this rank, or have ended: nothing goes on from here."""
+    if "onnect" in str(error):  # gloo: Connection closed by peer, Connection reset
+        time.sleep(PARTING_SECONDS)
+        return ranks.farewell()
+    what = "There is not enough memory on rank 0" if is_out_of_memory(error) else _sentence(error)
+    return f"The engine's ranks must start again: {what}"
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -11,10 +11,11 @@ from transformers import PreTrainedModel
 
 from attntui.core.errors import UserError
 from attntui.core.protocol import SIDES
-from attntui.engine import eager
+from attntui.engine import eager, ranks
 from attntui.engine.capture import EVERYTHING, Changes, Recording, recording, storage_bytes
 from attntui.engine.layers import DenseLayer, RecordedLayer
 from attntui.engine.model import Encoded, LoadedModel
+from attntui.engine.split import held, joined
 from attntui.engine.stacks import Tower, dense_towers, recorded_towers
 
 CheckCancel = Callable[[], None]
@@ -60,19 +61,20 @@ def forward(
             sizes = {stack: (lengths[SIDES[stack][0]], lengths[SIDES[stack][1]]) for stack in found}
             eager.check_shapes(model, found, sizes)
             towers = dense_towers(found, what.layers)
+    towers = joined(towers, model.config, loaded.device)
     _check_sizes(towers, encoded)
     return towers, outputs
 
 
 def held_bytes(towers: tuple[Tower, ...]) -> int:
-    """The memory that the recording holds, shared tensors counted once."""
+    """The memory that the recording holds, on all ranks; shared tensors counted once."""
     tensors = []
-    for layer in (layer for tower in towers for layer in tower.present):
+    for layer in (layer for tower in held(towers) for layer in tower.present):
         if isinstance(layer, RecordedLayer):
             tensors += layer.call.tensors()
         elif isinstance(layer, DenseLayer):
             tensors.append(layer.weights)
-    return storage_bytes(tensors)
+    return sum(ranks.pooled([storage_bytes(tensors)]))
 
 
 def arguments(model: PreTrainedModel, encoded: Encoded) -> dict[str, Any]:

@@ -10,11 +10,11 @@ from torch import Tensor
 from attntui.core.errors import UserError
 from attntui.core.protocol import Generate, Generated, PromptInput
 from attntui.core.tokens import sanitise
-from attntui.engine import positions, room, sampling
+from attntui.engine import positions, ranks, room, sampling
 from attntui.engine.again import NO_MODEL, Again, Hearing
 from attntui.engine.encoding import encode
 from attntui.engine.forward import CheckCancel, never
-from attntui.engine.model import Encoded, LoadedModel, Work, has_decoder
+from attntui.engine.model import Encoded, LoadedModel, Work, has_decoder, vocabulary
 from attntui.engine.pieces import texts
 from attntui.engine.run import Run, trace
 from attntui.engine.steps import steps, within
@@ -124,10 +124,10 @@ def _check(loaded: LoadedModel, request: Generate, kept: int, length: int) -> No
         raise UserError(f"There is no position {kept - 1}: they go from 0 to {length - 1}.")
     if request.count < 0 or request.count + len(request.tokens) < 1:
         raise UserError("At least one token is to be generated.")
-    vocabulary = loaded.model.get_input_embeddings().weight.shape[0]
+    known = vocabulary(loaded.model)
     for token in request.tokens:
-        if not 0 <= token < vocabulary:
-            raise UserError(f"There is no token {token}: they are 0 to {vocabulary - 1}.")
+        if not 0 <= token < known:
+            raise UserError(f"There is no token {token}: they are 0 to {known - 1}.")
 
 
 def _written(
@@ -149,7 +149,10 @@ def _written(
         if added:
             logits = source.logits(work.check_cancel)
         is_given = len(added) < len(request.tokens)
-        chosen = sampling.choose(logits, request.sampling, place) if not is_given else None
+        chosen = None
+        if not is_given:
+            # Where ranks' logits are rounded otherwise, each would go on with a token of its own.
+            chosen = ranks.of_first(sampling.choose(logits, request.sampling, place))
         token = request.tokens[len(added)] if chosen is None else chosen
         if chosen is not None and chosen in ends:
             end = sanitise(texts(loaded.tokenizer, [chosen])[0])

@@ -4,15 +4,19 @@ Head h gives o[i] = Σ_j A[i, j] v_j to the output projection, so that ∂y/∂A
 what is kept grows with the text, not with its square, and rows are had when somebody looks.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from attntui.core.protocol import Target
+from attntui.engine import ranks
 from attntui.engine.again import Again, Hearing, logit
 from attntui.engine.capture import Changes
 from attntui.engine.forward import CheckCancel, Report, never, silent
 from attntui.engine.layers import RecordedLayer, tile_rows
 from attntui.engine.quantising import check_gradients
+from attntui.engine.split import Recorded
 
 
 class _Outputs(Hearing):
@@ -38,6 +42,7 @@ def slopes(
     """
     again.check(target)
     check_gradients(again.loaded.model)
+    ranks.check_whole("A gradient")
     outputs = _Outputs(again.changes)
     with torch.enable_grad():
         logits = again.logits_at(target.position, outputs, check_cancel, progress)
@@ -49,21 +54,29 @@ def slopes(
 
 
 def weighted(
-    layer: RecordedLayer, slope: Tensor, start: int, stop: int, heads: slice | None = None
+    layer: Recorded, slopes: Sequence[Tensor], start: int, stop: int, heads: slice | None = None
 ) -> Tensor:
-    """(heads, rows, keys) float32: A · ∂y/∂A. `slope`: (queries, all heads, value size)."""
-    heads = heads or slice(0, layer.info.heads)
-    slope = slope[start:stop, heads].transpose(0, 1)
-    return layer.rows(start, stop, heads) * (slope @ layer.values()[heads].transpose(1, 2))
+    """(heads, rows, keys) float32: A · ∂y/∂A. `slopes`: ∂y/∂o of every call."""
+
+    def take(own: RecordedLayer, heads: slice) -> Tensor:
+        slope = slopes[own.call.index][start:stop, heads].transpose(0, 1)
+        return own.rows(start, stop, heads) * (slope @ own.values()[heads].transpose(1, 2))
+
+    return layer.of_heads(take, heads)
 
 
 def mean_weighted(
-    layer: RecordedLayer, slope: Tensor, start: int, stop: int, positive: bool = False
+    layer: Recorded, slopes: Sequence[Tensor], start: int, stop: int, positive: bool = False
 ) -> Tensor:
     """(rows, keys) float32: the mean over heads, of positive parts if wanted."""
     step = tile_rows(layer.device, layer.info.heads * layer.keys)
     found = []
     for at in range(start, stop, step):
-        tile = weighted(layer, slope, at, min(at + step, stop))
-        found.append((tile.clamp_min(0) if positive else tile).mean(0))
+        end = min(at + step, stop)
+
+        def total(own: RecordedLayer, heads: slice, at: int = at, end: int = end) -> Tensor:
+            tile = weighted(own, slopes, at, end, heads)
+            return (tile.clamp_min(0) if positive else tile).sum(0, keepdim=True)
+
+        found.append(layer.of_heads(total).sum(0) / layer.info.heads)
     return torch.cat(found) if found else layer.rows(start, stop)[0]

@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.utils import ModelOutput
 
+from attntui.engine import ranks
 from attntui.engine.forward import arguments
-from attntui.engine.model import Encoded, LoadedModel
+from attntui.engine.model import Encoded, LoadedModel, vocabulary
 
 LARGE = 2**28
 """Bytes of logits from which on they are late: below, all at once cost no more than one row."""
@@ -118,7 +119,8 @@ def late_head(loaded: LoadedModel, encoded: Encoded) -> Head | None:
 
     Whether a model's head can run by itself is tried once, on the first long prompt's beginning.
     """
-    if logits_bytes(loaded, encoded) <= LARGE:
+    # A stage of a pipeline would hand on what was left out.
+    if logits_bytes(loaded, encoded) <= LARGE or ranks.in_stages():
         return None
     if not loaded.heads_tried:
         loaded.heads_tried = True
@@ -137,7 +139,9 @@ def logits_bytes(loaded: LoadedModel, encoded: Encoded) -> int:
     head = loaded.model.get_output_embeddings()
     if head is None:
         return 0
-    return len(encoded.sides[-1].tokens) * int(head.weight.shape[0]) * loaded.dtype.itemsize
+    # Only the last stage of a pipeline has the head.
+    outputs = int(head.weight.shape[0]) if hasattr(head, "weight") else vocabulary(loaded.model)
+    return len(encoded.sides[-1].tokens) * outputs * loaded.dtype.itemsize
 
 
 def _bodies(model: PreTrainedModel) -> Iterator[nn.Module]:

@@ -1,8 +1,8 @@
 """One layer's attention weights, as exact float32 rows on demand."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -40,6 +40,14 @@ class Layer(Protocol):
     def allowed(self, start: int, stop: int) -> Tensor:
         """(rows, keys) bool: what the mask lets at least one head see."""
 
+    def of_heads(self, take: "Take", heads: slice | None = None) -> Tensor:
+        """What is taken of some heads, all without `heads`, where they are: parts (any number, ...)
+        of those in one place each, one after another in the order of the heads."""
+
+
+Take = Callable[[Any, slice], Tensor]
+"""Takes a layer and some of its heads."""
+
 
 @dataclass(eq=False, repr=False)
 class RecordedLayer:
@@ -47,6 +55,8 @@ class RecordedLayer:
 
     call: Call
     info: LayerInfo = field(init=False)
+    first: int = field(init=False, default=0)
+    """The number of its first head among all; see `split`, where others hold those before."""
 
     def __post_init__(self) -> None:
         call = self.call
@@ -55,6 +65,14 @@ class RecordedLayer:
         self.causal = call.mask.causal
         self.learned_sink = call.sinks is not None
         self.device = call.query.device
+
+    scattered: ClassVar[bool] = False
+    """Whether no process has all its heads."""
+
+    @property
+    def own(self) -> "RecordedLayer":
+        """What this process holds of it; see `split`."""
+        return self
 
     def rows(self, start: int, stop: int, heads: slice | None = None) -> Tensor:
         """See `Layer`."""
@@ -68,6 +86,10 @@ class RecordedLayer:
         """See `Layer`."""
         rows = allowed(self.call.mask_rows(start, stop)).any(0)
         return rows.expand(stop - start, self.keys)
+
+    def of_heads(self, take: Take, heads: slice | None = None) -> Tensor:
+        """See `Layer`."""
+        return take(self, heads or slice(0, self.info.heads))
 
     def output(self, weights: Tensor) -> Tensor:
         """(heads, value size) float32: a row's weights (heads, keys) times v."""
@@ -179,6 +201,20 @@ class DenseLayer:
         """
         seen = torch.ones(stop - start, self.keys, dtype=torch.bool, device=self.device)
         return seen.tril(start) if self.causal else seen
+
+    def of_heads(self, take: Take, heads: slice | None = None) -> Tensor:
+        """See `Layer`."""
+        return take(self, heads or slice(0, self.info.heads))
+
+
+def over_heads(layer: Layer, start: int, stop: int, reduce: Callable[..., Tensor]) -> Tensor:
+    """(rows, keys): the sum, the largest or the smallest over the heads, by torch's function; heads
+    held together are reduced where they are."""
+
+    def part(layer: Layer, heads: slice) -> Tensor:
+        return reduce(layer.rows(start, stop, heads), 0, keepdim=True)
+
+    return reduce(layer.of_heads(part), 0)
 
 
 def tile_rows(device: torch.device, weights: int) -> int:

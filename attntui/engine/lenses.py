@@ -6,14 +6,21 @@ from torch import Tensor
 
 from attntui.core.errors import UserError
 from attntui.core.protocol import Gradient, Norm, Relevance, Stack, Target
+from attntui.engine import ranks
 from attntui.engine.again import EAGER, NO_MODEL, Again
 from attntui.engine.forward import CheckCancel, Report
 from attntui.engine.gradients import mean_weighted, slopes, weighted
 from attntui.engine.layers import Layer, RecordedLayer
 from attntui.engine.norms import head_norms, products, summed_norms
-from attntui.engine.projections import head_weights
+from attntui.engine.projections import find_projections, head_weights
 from attntui.engine.relevance import relevance
+from attntui.engine.split import Recorded
 from attntui.engine.stacks import Tower
+
+SCATTERED = (
+    "the length of what all heads of a layer give together needs them in one process: choose one"
+    " head, or use --parallel pipeline."
+)
 
 
 class Lenses:
@@ -21,7 +28,7 @@ class Lenses:
 
     def __init__(self, again: Again | None) -> None:
         self._again = again
-        self._products: tuple[tuple[Stack, int], Tensor] | None = None
+        self._products: tuple[tuple[Stack, int], Tensor | None] | None = None
         self._slopes: tuple[Target, list[Tensor]] | None = None
 
     def norm(self, view: Norm, layer: Layer, start: int, stop: int) -> Tensor:
@@ -30,15 +37,24 @@ class Lenses:
         Raises:
             UserError: values or the output projection are not known.
         """
-        own, again = self._recorded(layer), self._needed()
-        where = view.stack, view.layer
+        recorded, where = self._recorded(layer), (view.stack, view.layer)
+        if view.head is None and recorded.scattered:
+            raise UserError(SCATTERED)
         if self._products is None or self._products[0] != where:
-            weights = head_weights(again.loaded, again.encoded, own)
-            self._products = where, products(own, weights)
+            find_projections(self._needed())
+            self._products = where, ranks.agreed(lambda: self._own_products(recorded.own))
         found = self._products[1]
-        if view.head is None:
-            return summed_norms(own, found, start, stop)
-        return head_norms(own, found, view.head, start, stop)
+
+        def take(own: RecordedLayer, heads: slice) -> Tensor:
+            assert found is not None
+            if view.head is None:
+                return summed_norms(own, found, start, stop)[None]
+            return head_norms(own, found, heads.start, start, stop)[None]
+
+        return recorded.of_heads(take, None if view.head is None else _only(view.head))[0]
+
+    def _own_products(self, own: RecordedLayer | None) -> Tensor | None:
+        return None if own is None else products(own, head_weights(self._needed(), own))
 
     def gradient(
         self,
@@ -54,11 +70,11 @@ class Lenses:
         Raises:
             UserError: values are not known, or there is no such target.
         """
-        own = self._recorded(layer)
-        slope = self.slopes(view.target, check_cancel, progress)[own.call.index]
+        recorded = self._recorded(layer)
+        slopes = self.slopes(view.target, check_cancel, progress)
         if view.head is None:
-            return mean_weighted(own, slope, start, stop)
-        return weighted(own, slope, start, stop, slice(view.head, view.head + 1))[0]
+            return mean_weighted(recorded, slopes, start, stop)
+        return weighted(recorded, slopes, start, stop, _only(view.head))[0]
 
     def relevance(
         self,
@@ -91,8 +107,12 @@ class Lenses:
             raise UserError(NO_MODEL)
         return self._again
 
-    def _recorded(self, layer: Layer) -> RecordedLayer:
+    def _recorded(self, layer: Layer) -> Recorded:
         self._needed()
-        if not isinstance(layer, RecordedLayer):
+        if not isinstance(layer, Recorded):
             raise UserError(EAGER)
         return layer
+
+
+def _only(head: int) -> slice:
+    return slice(head, head + 1)

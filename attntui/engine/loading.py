@@ -5,10 +5,12 @@ files, too little memory.
 """
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
+from torch import nn
 from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 from transformers.utils import logging
@@ -23,10 +25,12 @@ from attntui.engine import (
     devices,
     encoding,
     hub,
+    parallel,
     placement,
     positions,
     precision,
     quantising,
+    ranks,
     refusals,
     trust,
     weights,
@@ -73,7 +77,7 @@ def prepare(options: ModelOptions, work: Work) -> Plan:
     precision.check(options.dtype)
     placement.check(options)
     quantising.check(options)
-    device = devices.choose(options.device)
+    device = devices.choose(options.device, options.part, options.parts)
     source = hub.locate(options, work)
     found = weights.inspect(source.folder, options.model)
     config, remote = _read_config(source, options)
@@ -85,6 +89,7 @@ def prepare(options: ModelOptions, work: Work) -> Plan:
     work.check_cancel()
     tokenizer = _read_tokenizer(source, options)
     merged = adapter.find(options, work)
+    parallel.check(config, chosen.model_class, options)
     return Plan(options, source, config, chosen, tokenizer, found, device, merged)
 
 
@@ -100,21 +105,26 @@ def load(
         Cancelled: the call was given up.
     """
     options, chosen = plan.options, plan.architecture
-    dtype, note = precision.choose(options.dtype, plan.config, plan.weights, plan.device)
+    dtype, note = ranks.of_first(
+        precision.choose(options.dtype, plan.config, plan.weights, plan.device)
+    )
     if not plan.spread:
         held = sum(each.model.get_memory_footprint() for each in beside)
         precision.check_room(plan.weights, dtype, plan.device, options, plan.config, held)
     kind: Literal["interface", "eager"] = (
         "interface" if capture.can_capture(chosen.model_class) else "eager"
     )
-    model, told = _read_weights(plan, dtype, "attntui" if kind == "interface" else "eager", work)
+    model, told = ranks.agreed(
+        lambda: _read_weights(plan, dtype, "attntui" if kind == "interface" else "eager", work)
+    )
+    parallel.watch(model)
     merged = ""
     if plan.merged is not None:
         work.progress("merging the adapter")
         model = adapter.merge(model, plan.merged, options.model)
         merged = plan.merged.note(options.model)
     model.eval().requires_grad_(False)
-    notes = (*plan.source.notes, chosen.note, note, merged, quantising.note(options))
+    notes = *plan.source.notes, chosen.note, note, merged, quantising.note(options), parallel.note()
     loaded = LoadedModel(
         model=model,
         tokenizer=plan.tokenizer,
@@ -131,7 +141,8 @@ def load(
     capture.attach(model)
     _note_not_finite(loaded, work)
     work.progress("checking attention")
-    _check_attention(loaded)
+    with parallel.checked_stages(model, options.model):
+        _check_attention(loaded)
     _check_causal(loaded)
     loaded.notes += placement.notes(model, loaded.device)
     loaded.info = describe(loaded, plan.source)
@@ -146,7 +157,7 @@ def describe(loaded: LoadedModel, source: hub.Source) -> ModelInfo:
         revision=source.revision,
         architecture=sanitise(type(model).__name__),
         model_type=sanitise(str(model.config.model_type)),
-        parameters=model.num_parameters(),
+        parameters=parallel.parameters(model),
         device=_device_name(loaded),
         device_name=devices.title(loaded.device),
         dtype=str(loaded.dtype).removeprefix("torch."),
@@ -220,6 +231,7 @@ def _read_weights(
             **_from(plan.source, plan.options),
             **where,
             **quantising.arguments(plan.options, dtype),
+            **parallel.split(),
             config=plan.config,
             dtype="auto" if plan.quantised and plan.options.quantize is None else dtype,
             attn_implementation=attention,
@@ -234,7 +246,8 @@ def _read_weights(
     finally:
         logging.set_tqdm_hook(previous)
     work.check_cancel()
-    if not plan.quantised and not plan.spread and plan.device.type != "cpu":
+    is_placed = plan.quantised or plan.spread or ranks.count() > 1
+    if not is_placed and plan.device.type != "cpu":
         work.progress(f"moving to {plan.device}")
         model = model.to(plan.device)
     return model, told
@@ -252,7 +265,8 @@ def _bars(work: Work) -> Any:
 
 def _note_missing(loaded: LoadedModel, told: dict[str, Any]) -> None:
     """Weights that the checkpoint lacks are random: say so, and show nothing they speak for."""
-    missing = sorted(name for name in told.get("missing_keys", ()) if "pooler" not in name)
+    found = ranks.pooled(sorted(told.get("missing_keys", ())))
+    missing = sorted({name for name in found if "pooler" not in name})
     prefix = f"{loaded.model.base_model_prefix}."
     whole = loaded.model.base_model is loaded.model
     body = [name for name in missing if whole or name.startswith(prefix)]
@@ -291,15 +305,20 @@ def _check_causal(loaded: LoadedModel) -> None:
 
 
 def _note_not_finite(loaded: LoadedModel, work: Work) -> None:
-    bad = []
-    for name, parameter in loaded.model.named_parameters():
-        work.check_cancel()
-        if not parameter.is_floating_point() or parameter.itemsize < 2 or parameter.is_meta:
-            continue
-        if not all_finite(parameter):
-            bad.append(name)
+    found = ranks.pooled(ranks.agreed(lambda: list(_not_finite(loaded.model, work))))
+    bad = list(dict.fromkeys(found))
     if bad:
         loaded.notes.append(f"These weights hold NaN or infinity: {_some(bad)}.")
+
+
+def _not_finite(model: nn.Module, work: Work) -> Iterator[str]:
+    for name, parameter in model.named_parameters():
+        work.check_cancel()
+        own = parameter.to_local() if isinstance(parameter, parallel.Split) else parameter
+        if not own.is_floating_point() or own.itemsize < 2 or own.is_meta:
+            continue
+        if not all_finite(own):
+            yield name
 
 
 def _some(names: list[str]) -> str:

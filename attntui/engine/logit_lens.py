@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from attntui.core.errors import UserError
 from attntui.core.protocol import Depth, GetLogitLens, LogitLens, Target
+from attntui.engine import ranks
 from attntui.engine.again import Again, Hearing
 from attntui.engine.forward import CheckCancel, arguments, logit_row, never, outermost_lists
 from attntui.engine.late_logits import logits_at
@@ -31,6 +32,7 @@ def logit_lens(again: Again, request: GetLogitLens, check_cancel: CheckCancel = 
             into what the model says.
     """
     again.check(Target(request.position, request.token or 0))
+    ranks.check_whole("The logit lens")
     assert again.logits is not None and again.loaded.predicts is not None
     own = logits_at(again.logits, request.position).float()
     token = int(own.argmax()) if request.token is None else request.token

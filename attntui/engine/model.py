@@ -93,6 +93,13 @@ def title(loaded: LoadedModel) -> str:
     return " + ".join(sanitise(name) for name in named if name)
 
 
+def vocabulary(model: PreTrainedModel) -> int:
+    """How many tokens a model knows."""
+    weight = getattr(model.get_input_embeddings(), "weight", None)
+    # Only the first stage of a pipeline has the embedding.
+    return int(model.config.get_text_config().vocab_size if weight is None else weight.shape[0])
+
+
 def has_decoder(model: PreTrainedModel) -> bool:
     """Whether a model reads two texts, one in its encoder and one in its decoder.
 

@@ -83,16 +83,22 @@ class Sums:
         check_cancel: CheckCancel = never,
     ) -> None:
         """Add a range of rows. `counted` (patterns and distance, rows, keys) multiplies weights."""
-        for heads in some_heads(layer, rows):
-            check_cancel()
+
+        def sums(layer: Layer, heads: slice) -> Tensor:
+            """(heads, patterns + 3 + keys): as in `weights`, then in `received`."""
             weights = layer.rows(*rows, heads)
             entropy = torch.special.entr(weights).sum((1, 2))
             if layer.learned_sink:
                 entropy += torch.special.entr((1 - weights.sum(-1)).clamp_min(0)).sum(-1)
             largest = weights.amax(-1).sum(-1)
             products = weights.flatten(1) @ counted.flatten(1).T
-            self.weights[heads] += torch.column_stack([products, entropy, largest]).cpu()
-            self.received[heads] += weights.sum(1).cpu()
+            return torch.column_stack([products, entropy, largest, weights.sum(1)])
+
+        for heads in some_heads(layer, rows):
+            check_cancel()
+            found = layer.of_heads(sums, heads).cpu()
+            self.weights[heads] += found[:, : self.weights.shape[1]]
+            self.received[heads] += found[:, self.weights.shape[1] :]
         seen = layer.allowed(*rows)
         self.seers += seen.sum(0).cpu()
         self.eligible += (pointed & seen).amax(-1).sum(-1).cpu()  # any() is five times slower

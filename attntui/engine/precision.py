@@ -9,7 +9,7 @@ from attntui.core import limits
 from attntui.core.errors import UserError
 from attntui.core.protocol import ModelOptions
 from attntui.core.tokens import sanitise
-from attntui.engine import devices, placement, quantising
+from attntui.engine import devices, placement, quantising, ranks
 from attntui.engine.refusals import size
 from attntui.engine.weights import Weights
 
@@ -74,7 +74,7 @@ def check_room(
     Raises:
         UserError: the weights take more memory than the device has free.
     """
-    wanted, free = _bytes(weights, dtype, options, config), devices.free(device)
+    wanted, free = _bytes(weights, dtype, options, config) // ranks.count(), devices.free(device)
     limit = limits.tightest() if device.type == "cpu" else None
     is_mapped = limit is not None and limit.is_address_space
     mapped = weights.stored_bytes if is_mapped else 0  # the files, while they are read

@@ -7,10 +7,12 @@ from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
 from attntui.core.errors import UserError
+from attntui.engine.again import Again
 from attntui.engine.capture import Call, listening
 from attntui.engine.forward import arguments
 from attntui.engine.layers import RecordedLayer
 from attntui.engine.model import Encoded, LoadedModel
+from attntui.engine.parallel import Split
 from attntui.engine.placement import in_place
 
 SHORT = 8
@@ -21,29 +23,40 @@ MISSING = (
 )
 
 
-def projection(loaded: LoadedModel, encoded: Encoded, layer: RecordedLayer) -> nn.Module:
+def find_projections(again: Again) -> dict[int, nn.Module]:
+    """Those of a model, by the number of the call before; found by one forward, then kept."""
+    loaded = again.loaded
+    if loaded.projections is None:
+        loaded.projections = _find(loaded, again.encoded)
+    return loaded.projections
+
+
+def projection(again: Again, layer: RecordedLayer) -> nn.Module:
     """The module: an `nn.Linear` or a `Conv1D`.
 
     Raises:
         UserError: it was not found.
     """
-    if loaded.projections is None:
-        loaded.projections = _find(loaded, encoded)
-    module = loaded.projections.get(layer.call.index)
+    module = find_projections(again).get(layer.call.index)
     if module is None:
         raise UserError(MISSING)
     return module
 
 
-def head_weights(loaded: LoadedModel, encoded: Encoded, layer: RecordedLayer) -> Tensor:
+def head_weights(again: Again, layer: RecordedLayer) -> Tensor:
     """(heads, value size, model size) float32: W_O, the rows that each head's output goes through.
 
     Raises:
         UserError: it was not found.
     """
-    module = projection(loaded, encoded, layer)
+    module = projection(again, layer)
     with in_place(module):
-        weight: Tensor = module.get_parameter("weight").detach().to(layer.device).float()
+        weight: Tensor = module.get_parameter("weight").detach()
+        if isinstance(weight, Split):
+            size = layer.info.heads * layer.call.value.shape[-1]
+            # phi3 splits the projection only: every rank has all heads, and needs all of it.
+            weight = weight.full_tensor() if size == weight.shape[1] else weight.to_local()
+        weight = weight.to(layer.device).float()
     weight = weight if isinstance(module, Conv1D) else weight.T
     return weight.reshape(layer.info.heads, -1, weight.shape[-1])
 

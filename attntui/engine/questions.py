@@ -12,11 +12,12 @@ from attntui.core.errors import UserError
 from attntui.core.protocol import GetAnswers, Head, PromptInput, Question, SideInfo
 from attntui.core.tokens import sanitise
 from attntui.engine import run
-from attntui.engine.edits import head_outputs, recorded
+from attntui.engine.edits import recorded
 from attntui.engine.encoding import encode
 from attntui.engine.model import Encoded, LoadedModel, Work, has_decoder
 from attntui.engine.run import Run
 from attntui.engine.sides import side
+from attntui.engine.sweep import switched_off
 from attntui.engine.tokenising import Piece, tokenise
 from attntui.engine.variants import Off, Variant, Variants
 
@@ -54,12 +55,11 @@ def answers(loaded: LoadedModel, request: GetAnswers, work: Work) -> list[np.nda
 
 
 def _variant(plain: Run, heads: tuple[Head, ...], request: GetAnswers) -> Variant:
-    offs = []
+    offs: list[Off | None] = []
     for head in heads:
         plain.views.rows(head, 0, 0)  # raises where there is no such head
         layer = recorded(plain.views.layer(head.stack, head.layer))
-        output = head_outputs(layer, request.ablate_with)[head.head]
-        offs.append(Off(layer.call.index, head.head, output))
+        offs += switched_off(layer, [head.head], request.ablate_with)
     return offs
 
 

@@ -1,6 +1,7 @@
 """How far heads look, in this prompt and in the same text said several times."""
 
 from dataclasses import replace
+from functools import partial
 from itertools import groupby
 
 import msgspec
@@ -12,7 +13,7 @@ from attntui.core.protocol import GetReach, SideInfo
 from attntui.engine import positions, room
 from attntui.engine.again import NO_MODEL
 from attntui.engine.forward import CheckCancel, Report, forward, never, silent
-from attntui.engine.layers import tiles
+from attntui.engine.layers import Layer, tiles
 from attntui.engine.model import Encoded, LoadedModel
 from attntui.engine.run import Run
 from attntui.engine.stacks import Tower
@@ -45,17 +46,21 @@ def reach(
         sums = torch.zeros(layer.info.heads, 2 + len(request.beyond), dtype=torch.float64)
         for start, stop in tiles(layer, layer.info.heads + 1):
             check_cancel()
-            weights = layer.rows(start, stop).flatten(1)
-            far = _distances(start, stop, layer.keys).to(weights.device)
-            counted = [
-                torch.ones_like(far),
-                far,
-                *((far > each).float() for each in request.beyond),
-            ]
-            sums += (weights @ torch.stack(counted).flatten(1).T).double().cpu()
+            far = _distances(start, stop, layer.keys).to(layer.device)
+            counted = torch.stack(
+                [torch.ones_like(far), far, *((far > each).float() for each in request.beyond)]
+            )
+            sums += layer.of_heads(partial(_counted, (start, stop), counted)).double().cpu()
         shares = sums[:, 1:] / sums[:, :1]
         found[:, number, : layer.info.heads] = shares.T.numpy()
     return [found[0], found[1:], np.array([tower.shape[0]], np.int64)]
+
+
+def _counted(
+    rows: tuple[int, int], counted: torch.Tensor, layer: Layer, heads: slice
+) -> torch.Tensor:
+    """(heads, counted): how much weight of some rows is on what is `counted` (some, rows, keys)."""
+    return layer.rows(*rows, heads).flatten(1) @ counted.flatten(1).T
 
 
 def _distances(start: int, stop: int, keys: int) -> torch.Tensor:

@@ -8,7 +8,8 @@ from torch import Tensor
 from attntui.core.protocol import Stack
 from attntui.engine.forward import CheckCancel, Report, never, silent
 from attntui.engine.gradients import mean_weighted
-from attntui.engine.layers import Layer, RecordedLayer
+from attntui.engine.layers import Layer
+from attntui.engine.split import Recorded
 from attntui.engine.stacks import Tower
 
 
@@ -34,8 +35,8 @@ def relevance(
     def step(layer: Layer) -> Tensor:
         """Ā (queries, keys)"""
         check_cancel()
-        assert isinstance(layer, RecordedLayer)
-        return mean_weighted(layer, slopes[layer.call.index], 0, layer.queries, positive=True)
+        assert isinstance(layer, Recorded)
+        return mean_weighted(layer, slopes, 0, layer.queries, positive=True)
 
     def climbed(tower: Tower) -> Tensor:
         found = _identity(tower)

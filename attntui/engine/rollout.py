@@ -8,7 +8,7 @@ from torch import Tensor
 from attntui.core.errors import UserError
 from attntui.core.protocol import SIDES, HeadFusion, Rollout
 from attntui.engine.forward import CheckCancel, Report, never, silent
-from attntui.engine.layers import Layer, tiles
+from attntui.engine.layers import Layer, over_heads, tiles
 from attntui.engine.stacks import Tower
 
 MOST_TOKENS = 8192
@@ -115,10 +115,9 @@ def fuse(layer: Layer, fusion: HeadFusion, check_cancel: CheckCancel = never) ->
 
 def _fused(layer: Layer, start: int, stop: int, fusion: HeadFusion) -> Tensor:
     """(rows, keys)"""
-    rows = layer.rows(start, stop)
     if fusion == "mean":
-        return rows.mean(0)
-    return rows.amax(0) if fusion == "max" else rows.amin(0)
+        return over_heads(layer, start, stop, torch.sum) / layer.info.heads
+    return over_heads(layer, start, stop, torch.amax if fusion == "max" else torch.amin)
 
 
 def discard(fused: Tensor, allowed: Tensor, ratio: float) -> None:

@@ -13,7 +13,7 @@ from attntui.core.errors import NoRoom, UserError
 from attntui.core.protocol import Side
 from attntui.core.selection import choose, describe, parse_selection, spread
 from attntui.core.tokens import sanitise
-from attntui.engine import devices
+from attntui.engine import devices, ranks
 from attntui.engine.capture import EVERYTHING, Recording
 from attntui.engine.chunks import ROWS, in_chunks
 from attntui.engine.footprint import Footprint
@@ -47,7 +47,7 @@ class Need:
 
 
 def plan(loaded: LoadedModel, encoded: Encoded, record: str | None = None) -> Plan:
-    """What a run of a prompt keeps.
+    """What a run of a prompt keeps; ranks decide each for what it holds, or none goes on.
 
     Everything, on the model's device; on the CPU where the device has no room for it. Fewer layers
     only where somebody says so.
@@ -59,6 +59,10 @@ def plan(loaded: LoadedModel, encoded: Encoded, record: str | None = None) -> Pl
         NoRoom: it takes more memory than there is, and fewer layers would not.
         UserError: it takes more memory than there is, or there are no such layers.
     """
+    return ranks.agreed(lambda: _own_plan(loaded, encoded, record))
+
+
+def _own_plan(loaded: LoadedModel, encoded: Encoded, record: str | None) -> Plan:
     record = loaded.options.record if record is None else record
     footprint = loaded.footprint
     if footprint is None:  # the check prompt at load
@@ -186,7 +190,7 @@ class _Room:
         wanted = self._wanted(layers, on_cpu)
         device = max(wanted, key=lambda each: wanted[each] - (self._free[each] or 0))
         recorded = sum(self._need.layers[number] for number in layers)
-        found = None if record == "fit" else self.most()
+        found = None if record == "fit" or ranks.group() is not None else self.most()
         sentence = (
             f"A prompt of {tokens:,} tokens needs {size(sum(wanted.values()))} with this model,"
             f" {size(recorded)} of it for the attention of {len(layers)} layers, and"

@@ -16,6 +16,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable
+from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
@@ -36,7 +37,9 @@ from attntui.core.protocol import (
 from attntui.core.tokens import sanitise
 
 if TYPE_CHECKING:
+    from attntui.engine.ranks import Parallel
     from attntui.engine.session import Session
+    from attntui.engine.together import Together
 
 PROGRESS_INTERVAL = 0.1
 """Seconds between two progress replies of one stage."""
@@ -46,10 +49,13 @@ FAR_LESS = 8
 
 
 class Writer:
-    """Frames onto a descriptor, one whole frame at a time, from any thread."""
+    """Frames onto a descriptor, one whole frame at a time, from any thread.
 
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
+    `alone`: the exit status where nobody reads any more, see `Server`.
+    """
+
+    def __init__(self, descriptor: int, alone: int = 0) -> None:
+        self._descriptor, self._alone = descriptor, alone
         self._lock = threading.Lock()
 
     def send(self, call: int, reply: Reply, *arrays: np.ndarray) -> None:
@@ -61,7 +67,7 @@ class Writer:
                     while rest:
                         rest = rest[os.write(self._descriptor, rest) :]
             except OSError:
-                os._exit(0)
+                os._exit(self._alone)
 
 
 class Job:
@@ -110,17 +116,30 @@ class Job:
 class Server:
     """Serves one client over two descriptors.
 
-    `silence`: seconds without a word from the client after which it must be gone, see `Ping`.
+    Args:
+        silence: seconds without a word from the client after which it must be gone, see `Ping`.
+        parallel: how a model is split over this process and others, where torchrun started it.
+        parent: the process that it ends with; None: the one that it is a child of now.
     """
 
-    def __init__(self, requests: int, answers: int, silence: float | None = None) -> None:
+    def __init__(
+        self,
+        requests: int,
+        answers: int,
+        silence: float | None = None,
+        parallel: "Parallel | None" = None,
+        parent: int | None = None,
+    ) -> None:
         self._requests = open(requests, "rb", buffering=0)
-        self._silence = silence
-        self._writer = Writer(answers)
+        self._silence, self._parallel, self._parent = silence, parallel, parent
+        # Of a group this is the end of one rank, at which torchrun ends the others.
+        self._alone = 0 if parallel is None else 1
+        self._writer = Writer(answers, self._alone)
         self._waiting: deque[Job] = deque()
         self._running: list[Job] = []
         """Each, but the first, in the middle of the one before."""
         self._session: Session | None = None
+        """Of a process alone; ranks answer one call after the other."""
         self._changed = threading.Condition()
         self._ready = False
 
@@ -129,22 +148,29 @@ class Server:
         faulthandler.enable()
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl+c is for the screen
         # Read before the greeting: whoever waits only for that may be gone right after it.
-        parent = os.getppid()
+        parent = os.getppid() if self._parent is None else self._parent
         hello = Hello(PROTOCOL_VERSION, __version__, os.getpid(), platform.node())
         self._writer.send(0, hello)
+        if self._parallel is not None:
+            _when_told_to_end(self._say_who_is_gone)
         for work, about in ((self._read, ()), (_leave_with, (parent,))):
             threading.Thread(target=work, args=about, name=work.__name__, daemon=True).start()
-        self._session = session = self._start_session()
+        session = self._start_session()
         while True:
             self._answer(session, self._next())
 
-    def _start_session(self) -> "Session":
+    def _start_session(self) -> "Session | Together":
         try:
             from attntui.engine.redaction import redact_errors
 
             # Before what logs is imported: a log's handler keeps the stream that it finds.
             redact_errors()
             from attntui.engine.session import Session
+
+            if self._parallel is not None:
+                from attntui.engine.together import lead
+
+                together = lead(self._parallel)
         except Exception as error:
             traceback.print_exc()
             reason = sanitise(f"{type(error).__name__}: {error}")
@@ -152,7 +178,10 @@ class Server:
                 self._next(), f"The engine could not import PyTorch and transformers: {reason}"
             )
         self._ready = True
-        return Session()
+        if self._parallel is not None:
+            return together
+        self._session = Session()
+        return self._session
 
     def _next(self) -> Job:
         with self._changed:
@@ -168,25 +197,24 @@ class Server:
         So the row at the cursor does not wait for the statistics of 32,768 tokens. Both only read;
         whatever runs the model is neither stopped for others nor let in.
         """
-        while self._waiting and (other := self._lighter(job)) is not None:
-            assert self._session is not None
-            self._answer(self._session, other)
+        session = self._session
+        while session and self._waiting and (other := self._lighter(session, job)) is not None:
+            self._answer(session, other)
 
-    def _lighter(self, job: Job) -> Job | None:
-        assert self._session is not None
-        weights = self._session.weights(job.call.request)
+    def _lighter(self, session: "Session", job: Job) -> Job | None:
+        weights = session.weights(job.call.request)
         if weights is None:
             return None
         with self._changed:
             for other in self._waiting:
-                its = self._session.weights(other.call.request)
+                its = session.weights(other.call.request)
                 if its is not None and its * FAR_LESS <= weights:
                     self._waiting.remove(other)
                     self._running.append(other)
                     return other
         return None
 
-    def _answer(self, session: "Session", job: Job) -> None:
+    def _answer(self, session: "Session | Together", job: Job) -> None:
         from attntui.engine.failures import failed
 
         recover = False
@@ -209,6 +237,13 @@ class Server:
         sys.stderr.flush()
         os._exit(1)
 
+    def _say_who_is_gone(self) -> NoReturn:
+        """torchrun ends all ranks when one of them has ended."""
+        from attntui.engine.ranks import farewell
+
+        self._writer.send(0, Failed("fatal", farewell()))
+        os._exit(1)
+
     # The reader thread.
 
     def _read(self) -> None:
@@ -216,7 +251,7 @@ class Server:
         try:
             while self._hears() and (call := read_call(self._requests)) is not None:
                 self._take(call)
-            status = 0
+            status = self._alone
         except FrameError as error:
             print(f"attntui engine: {error}", file=sys.stderr, flush=True)
         finally:
@@ -249,6 +284,36 @@ class Server:
                 return
             self._waiting.remove(job)
         self._writer.send(number, Failed("cancelled", "Cancelled."))
+
+
+def serve_rank(parallel: "Parallel", parent: int | None = None) -> NoReturn:
+    """Another rank than the first: it hears of requests from that one alone."""
+    parent = os.getppid() if parent is None else parent
+    faulthandler.enable()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
+    from attntui.engine.together import follow
+
+    follow(parallel)
+
+
+def _when_told_to_end(then: Callable[[], object]) -> None:
+    """On SIGTERM, from a thread: the main one may be waiting for a rank that is no more."""
+    told, tell = os.pipe()
+    os.set_blocking(tell, False)
+    signal.signal(signal.SIGTERM, _nothing)  # else the process would just end
+    signal.set_wakeup_fd(tell, warn_on_full_buffer=False)
+
+    def wait() -> None:
+        while os.read(told, 1) != bytes([signal.SIGTERM]):
+            pass
+        then()
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def _nothing(number: int, frame: FrameType | None) -> None:
+    """What is to be done is done elsewhere."""
 
 
 def _leave_with(parent: int) -> None:

@@ -22,7 +22,7 @@ from attntui.core.protocol import (
     Traced,
     Unload,
 )
-from attntui.engine import devices, encoding, given, loading, room, run
+from attntui.engine import devices, encoding, given, loading, ranks, room, run
 from attntui.engine.again import NO_MODEL
 from attntui.engine.answers import Answer, answer
 from attntui.engine.edits import changes
@@ -92,7 +92,7 @@ class Session:
         devices.release()
 
     def _load(self, request: Load, work: Work) -> Answer:
-        plan = loading.prepare(request.options, work)
+        plan = ranks.agreed(lambda: loading.prepare(request.options, work))
         # From here on the old model is gone, unless a run of it is kept; a mistyped name costs
         # nothing.
         before = self._model
@@ -108,7 +108,7 @@ class Session:
 
     def _open(self, path: str, work: Work) -> Answer:
         # Read before the old model goes: a mistyped name costs nothing.
-        found = given.read(path, work)
+        found = ranks.agreed(lambda: given.read(path, work))
         self._forget()
         self._given = found
         return Loaded(found.info), []

@@ -1,19 +1,22 @@
 """What switching off each head does to a measure: exactly, or estimated from one backward pass."""
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from attntui.core.errors import UserError
-from attntui.core.protocol import GetEffects
-from attntui.engine import measures
+from attntui.core.protocol import AblateWith, GetEffects
+from attntui.engine import measures, ranks
 from attntui.engine.capture import Call, listening
-from attntui.engine.edits import head_outputs, recorded
+from attntui.engine.edits import head_outputs, held_head, recorded
 from attntui.engine.forward import arguments
 from attntui.engine.layers import RecordedLayer
 from attntui.engine.model import LoadedModel, Work
 from attntui.engine.quantising import check_gradients
 from attntui.engine.run import Run
+from attntui.engine.split import Recorded
 from attntui.engine.variants import Off, Variants
 
 
@@ -35,8 +38,7 @@ def _exact(
 ) -> np.ndarray:
     """(heads) float32"""
     layer = recorded(run.views.layer(request.stack, request.layer))
-    outputs = head_outputs(layer, request.ablate_with)
-    variants = [(Off(layer.call.index, head, output),) for head, output in enumerate(outputs)]
+    variants = [(off,) for off in switched_off(layer, range(layer.info.heads), request.ablate_with)]
     positions = measures.needed(run, request.measure)
     run.variants = run.variants or Variants(loaded, run.encoded, work.check_cancel)
     values: list[Tensor] = []
@@ -45,6 +47,19 @@ def _exact(
         work.progress("heads", len(values), len(variants))
     exact: np.ndarray = torch.stack(values).numpy() - np.float32(base)
     return exact
+
+
+def switched_off(
+    layer: Recorded, heads: Iterable[int], ablate_with: AblateWith
+) -> Iterator[Off | None]:
+    """Some heads of a layer; None for one that another rank holds."""
+    outputs = None if layer.own is None else head_outputs(layer.own, ablate_with)
+    for head in heads:
+        at = held_head(layer, head)
+        if layer.own is None or outputs is None or at is None:
+            yield None
+        else:
+            yield Off(layer.own.call.index, at, outputs[at])
 
 
 class _Gates:
@@ -72,12 +87,14 @@ def _estimated(
     if request.measure.kind == "divergence":
         raise UserError("The divergence is least at the run itself, so its gradient says nothing.")
     check_gradients(loaded.model)
+    ranks.check_whole("A gradient")
     for tower in run.towers:
         tower.check_recorded("The estimate")
-    layers = [recorded(layer) for tower in run.towers for layer in tower.present]
+    layers = [recorded(layer).own for tower in run.towers for layer in tower.present]
     off = [torch.empty(0)] * len(layers)
     for layer in layers:
-        off[layer.call.index] = head_outputs(layer, request.ablate_with)
+        if layer is not None:
+            off[layer.call.index] = head_outputs(layer, request.ablate_with)
     gates = _Gates(off)
     with torch.enable_grad(), listening(gates):
         logits = loaded.model(**arguments(loaded.model, run.encoded)).logits
@@ -89,9 +106,13 @@ def _estimated(
         )
     tower = run.views.tower(request.stack)
     found = np.full((len(tower.layers), tower.heads), np.nan, np.float32)
+
+    def slope(own: RecordedLayer, heads: slice) -> Tensor:
+        found = slopes[own.call.index]
+        found = torch.zeros(own.info.heads) if found is None else -found
+        return found.detach().float()[heads]
+
     for number, each in enumerate(tower.layers):
-        if isinstance(each, RecordedLayer):
-            slope = slopes[each.call.index]
-            row = torch.zeros(each.info.heads) if slope is None else -slope
-            found[number, : each.info.heads] = row.detach().float().cpu().numpy()
+        if each is not None:
+            found[number, : each.info.heads] = each.of_heads(slope).cpu().numpy()
     return found

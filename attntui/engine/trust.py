@@ -8,18 +8,19 @@ row of every layer, recomputed weights times v are compared with the kernel's ow
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
 
 from attntui.core.protocol import StackInfo, Trust
-from attntui.engine import eager
+from attntui.engine import eager, ranks
 from attntui.engine.capture import checked_rows
 from attntui.engine.footprint import footprint, widest_output
 from attntui.engine.forward import arguments, forward
 from attntui.engine.layers import Layer, RecordedLayer, tiles
 from attntui.engine.model import Encoded, LoadedModel
+from attntui.engine.split import held
 from attntui.engine.stacks import Tower, dense_towers
 
 TOLERANCE = {torch.float32: 1e-5, torch.float16: 2e-3, torch.bfloat16: 2e-2}
@@ -44,7 +45,8 @@ def self_check(loaded: LoadedModel, encoded: Encoded) -> tuple[float | None, tup
         with widest_output(loaded.model, tokens) as widest:
             towers, _ = forward(loaded, encoded, as_eager=True)
     except (AttributeError, TypeError) as error:
-        if loaded.capture == "eager" or "mask" not in str(error).lower():
+        alone = ranks.group() is None  # eager attention is not split over ranks
+        if loaded.capture == "eager" or "mask" not in str(error).lower() or not alone:
             raise
         loaded.model.set_attn_implementation("eager")
         loaded.capture = "eager"
@@ -56,7 +58,7 @@ def self_check(loaded: LoadedModel, encoded: Encoded) -> tuple[float | None, tup
         for number, layer in enumerate(tower.layers)
         if layer is not None and layer.device != loaded.device
     }
-    loaded.footprint = footprint(towers, widest[0])
+    loaded.footprint = footprint(held(towers), widest[0])
     stacks = tuple(tower.info for tower in towers)
     if loaded.capture == "eager":
         return None, stacks
@@ -64,24 +66,23 @@ def self_check(loaded: LoadedModel, encoded: Encoded) -> tuple[float | None, tup
         if not possible:
             return None, stacks
         with torch.no_grad():
-            outputs = loaded.model(**arguments(loaded.model, encoded), output_attentions=True)
+            outputs = eager.outputs(loaded.model, arguments(loaded.model, encoded))
         expected = dense_towers(eager.weights(loaded.model, outputs))
-    return _difference(towers, expected), stacks
+    return _largest(ranks.pooled([_difference(held(towers), expected)])), stacks
 
 
 def check(loaded: LoadedModel, towers: tuple[Tower, ...]) -> Trust:
     """This run's checks, and whether they and the one at load hold."""
     output_errors, sum_errors, leaks = [], [], []
-    for tower in towers:
-        for layer in tower.present:
-            kept = layer.call.checked if isinstance(layer, RecordedLayer) else ()
-            checked = kept or checked_rows(layer.queries)
-            rows = {row: layer.rows(row, row + 1)[:, 0] for row in checked}
+    for tower, own in zip(towers, held(towers), strict=True):
+        for layer in own.present:
+            rows = {row: layer.rows(row, row + 1)[:, 0] for row in _checked(layer)}
             sum_errors += [_sum_error(layer, row, weights) for row, weights in rows.items()]
             if tower.causal:
                 leaks += [_leak(row, weights) for row, weights in rows.items()]
             if isinstance(layer, RecordedLayer):
                 output_errors.append(_output_error(layer, list(rows.values())))
+    output_errors, sum_errors, leaks = map(ranks.pooled, (output_errors, sum_errors, leaks))
     output_error = _largest(output_errors) if output_errors else None
     why = _why(loaded, output_error)
     return Trust(
@@ -90,10 +91,16 @@ def check(loaded: LoadedModel, towers: tuple[Tower, ...]) -> Trust:
         output_error=output_error,
         row_sum_error=_largest(sum_errors),
         leak=_largest(leaks) if leaks else None,
-        rows_checked=len(sum_errors),
+        rows_checked=sum(len(_checked(layer)) for tower in towers for layer in tower.present),
         dtype=str(loaded.dtype).removeprefix("torch."),
         why=why,
     )
+
+
+def _checked(layer: Layer) -> Sequence[int]:
+    """The rows that are looked at."""
+    kept = layer.call.checked if isinstance(layer, RecordedLayer) else ()
+    return kept or checked_rows(layer.queries)
 
 
 def _why(loaded: LoadedModel, output_error: float | None) -> str:

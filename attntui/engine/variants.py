@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
+from attntui.engine import ranks
 from attntui.engine.capture import Call, listening
 from attntui.engine.forward import CheckCancel, arguments, never, outermost_layers
 from attntui.engine.model import Encoded, LoadedModel
@@ -32,8 +33,8 @@ class Off(NamedTuple):
     output: Tensor
 
 
-Variant = Sequence[Off]
-"""The heads that are off together; none: the run itself."""
+Variant = Sequence[Off | None]
+"""The heads that are off together, None for one that another rank holds; none: the run itself."""
 
 
 @dataclass(eq=False)
@@ -60,7 +61,7 @@ class _Batch:
             (at, off)
             for at, variant in enumerate(self.variants)
             for off in variant
-            if off.call == self.count
+            if off is not None and off.call == self.count
         ]
         self.count += 1
         output = output.clone() if here else output
@@ -121,14 +122,13 @@ class Variants:
         positions: Sequence[int] | None,
         check_cancel: CheckCancel,
     ) -> Tensor:
-        calls = [off.call for variant in variants for off in variant]
-        start = min((self._layers[call] or 0 for call in calls), default=0)
-        done, count = 0, len(variants)
+        start, done, count = self._start(variants), 0, len(variants)
 
-        def replay(_: nn.Module, forward: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        def replay(layer: nn.Module, forward: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
             nonlocal done
             done += 1
-            if done <= start:
+            # What stands for another stage's layer passes on what that gave.
+            if done <= start and not isinstance(layer, nn.Identity):
                 return tree_map(_spread(count, copy=done == start), self._outputs[done - 1])
             check_cancel()
             return forward(*args, **kwargs)
@@ -138,12 +138,18 @@ class Variants:
         if positions is not None and keeps:
             where = next(iter(inputs.values())).device
             inputs["logits_to_keep"] = torch.tensor(positions, device=where)
-        batch = _Batch(variants, self._layers.index(start) if start else 0)
+        batch = _Batch(variants, sum(layer is not None and layer < start for layer in self._layers))
         with torch.no_grad(), listening(batch), around(self._model, replay):
             logits: Tensor = self._model(**inputs).logits
         if logits.ndim == 2:  # classes
             logits = logits[:, None]
         return logits if positions is None or keeps else logits[:, positions]
+
+    def _start(self, variants: Sequence[Variant]) -> int:
+        """The first layer in which a head is off, on whatever rank."""
+        offs = [off for variant in variants for off in variant]
+        here = [self._layers[off.call] or 0 for off in offs if off is not None]
+        return min(ranks.pooled(here), default=0)
 
 
 def _spread(count: int, copy: bool) -> Callable[[Any], Any]:

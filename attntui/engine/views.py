@@ -22,7 +22,7 @@ from attntui.core.protocol import (
 from attntui.engine.again import Again
 from attntui.engine.flow import capacities, flow_row
 from attntui.engine.forward import CheckCancel, Report, never, silent
-from attntui.engine.layers import Layer, tile_rows
+from attntui.engine.layers import Layer, over_heads, tile_rows
 from attntui.engine.lenses import Lenses
 from attntui.engine.rollout import MOST_TOKENS, rollout, rollout_rows
 from attntui.engine.stacks import RECORD_ALL, Tower, named
@@ -230,5 +230,5 @@ def _shares(rows: Tensor) -> Tensor:
 def _head_mean(layer: Layer, start: int, stop: int) -> Tensor:
     """(rows, keys): the mean over heads, over as many rows at a time as fill a tile."""
     step = tile_rows(layer.device, layer.info.heads * layer.keys)
-    starts = range(start, stop, step)
-    return torch.cat([layer.rows(at, min(at + step, stop)).mean(0) for at in starts])
+    tiles = ((at, min(at + step, stop)) for at in range(start, stop, step))
+    return torch.cat([over_heads(layer, *tile, torch.sum) / layer.info.heads for tile in tiles])

@@ -151,7 +151,7 @@ def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> type[EngineHere]:
 
     class Here(EngineHere): ...
 
-    monkeypatch.setattr("attntui.cli.scan.Engine", Here)
+    monkeypatch.setattr("attntui.cli.jobs.Engine", Here)
     monkeypatch.chdir(tmp_path)
     return Here
 

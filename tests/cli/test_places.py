@@ -29,6 +29,8 @@ def test_a_command_starts_the_engine(
         (("--ssh-program", "x"), "--ssh-program needs --ssh HOST."),
         (("--ssh", "x", "--engine-command", "x"), "are two ways to one engine: give one."),
         (("--ssh", "-v"), "'-v' is no host."),
+        (("--parallel", "tensor"), "--parallel says how the model is split: it needs --ranks N."),
+        (("--ranks", "2", "--engine-command", "x"), "by a torchrun of its own: leave out --ranks."),
     ],
 )
 def test_no_way_there_is_a_sentence(attntui: Command, options: tuple[str, ...], said: str) -> None:

@@ -81,6 +81,12 @@ def test_what_is_below_the_home_there(program: Path) -> None:
 
 
 @pytest.mark.usefixtures("stand_in")
+def test_ranks_are_started_at_the_far_end(program: Path) -> None:
+    with connected("box", str(program), ("--ranks", "2", "--parallel", "pipeline")) as place:
+        assert place.argv[-1].endswith(" engine --silence 90 --ranks 2 --parallel pipeline")
+
+
+@pytest.mark.usefixtures("stand_in")
 def test_a_login_that_prints_does_not_hide_the_program(program: Path, tmp_path: Path) -> None:
     (tmp_path / ".profile").write_text(f"echo Welcome; PATH='{program.parent}':$PATH")
     with connected("box") as place:

@@ -184,6 +184,7 @@ KINDS: dict[str, tuple[Callable[[], Any], Callable[[Any], PreTrainedModel]]] = {
     "bert": (word_piece_tokenizer, lambda tokenizer: BertForMaskedLM(_bert_config(tokenizer))),
     "classifier": (word_piece_tokenizer, _classifier),
     "llama": (byte_fallback_tokenizer, _llama),
+    "deep": (byte_fallback_tokenizer, lambda tokenizer: _llama(tokenizer, num_hidden_layers=4)),
     "mistral": (byte_fallback_tokenizer, _mistral),
     "dynamic": (byte_fallback_tokenizer, _dynamic),
     "bloom": (byte_level_tokenizer, _bloom),

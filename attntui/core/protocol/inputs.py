@@ -17,6 +17,9 @@ class ModelOptions(Struct, frozen=True, kw_only=True):
     `device_map` is None, or `auto`: the weights are spread over all devices (accelerate), of which
     `max_memory`, such as `0=20GB,cpu=40GB`, is what each may take. `quantize` packs them as they
     are read (bitsandbytes).
+
+    `part` is that of `parts` engines that share a machine's GPUs or processors, each with the whole
+    model.
     """
 
     model: str
@@ -31,6 +34,8 @@ class ModelOptions(Struct, frozen=True, kw_only=True):
     device_map: str | None = None
     max_memory: str | None = None
     quantize: Literal["8bit", "4bit"] | None = None
+    part: int = 0
+    parts: int = 1
 
 
 class PromptInput(Struct, frozen=True, kw_only=True):

@@ -76,10 +76,10 @@ def measured(chosen: argparse.Namespace) -> Report:
         f" {chosen.gib:g} GiB",
     )
     interpreters: dict[str, str | Failure] = {}
-    for way in set(chosen.only) - {table.OURS}:
+    for way in (way for way in chosen.only if way != table.OURS):
         interpreters[way] = _interpreter(way, chosen.environments)
         if isinstance(found := interpreters[way], str):
-            report.versions |= environments.versions(way, found)
+            report.versions[way] = environments.version(way, found)
     for name in chosen.models:
         with built(SHAPES[name], chosen.dtype, chosen.device) as folder:
             for result in _each(SHAPES[name], folder, chosen, limits, interpreters):

@@ -57,7 +57,10 @@ def python(way: str, folder: Path) -> str:
     interpreter, done = place / "bin" / "python", place / "installed"
     if done.exists():
         return str(interpreter)
-    venv.create(place, with_pip=True, clear=True, upgrade_deps=True)
+    try:
+        venv.create(place, with_pip=True, clear=True, upgrade_deps=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise CannotInstall(str(error)) from None
     pins = [line for line in CONSTRAINTS.read_text().splitlines() if line.startswith("torch==")]
     (place / "torch.txt").write_text("\n".join(pins))
     for constraints in (CONSTRAINTS, place / "torch.txt"):  # a peer may need other libraries
@@ -69,9 +72,14 @@ def python(way: str, folder: Path) -> str:
     raise CannotInstall((pip.stderr.strip().splitlines() or ["pip failed"])[-1])
 
 
-def versions(way: str, interpreter: str) -> dict[str, str]:
-    """A peer's version and those of the libraries under it."""
-    own = [name.partition("==")[0] for name in PEERS[way].packages]
-    command = [interpreter, "-P", "-c", VERSIONS, *own[:1], *LIBRARIES]
-    found: dict[str, str] = json.loads(subprocess.check_output(command, text=True))
-    return found
+def version(way: str, interpreter: str) -> str:
+    """A peer's version; and that of torch or transformers where it is not the project's."""
+    own = PEERS[way].packages[0].partition("==")[0]
+    command = [interpreter, "-P", "-c", VERSIONS, own, *LIBRARIES]
+    found = json.loads(subprocess.check_output(command, text=True))
+    others = [
+        f"{name} {found[name]}"
+        for name in LIBRARIES
+        if f"{name}=={found[name].partition('+')[0]}" not in CONSTRAINTS.read_text().splitlines()
+    ]
+    return f"{found[own]} ({', '.join(others)})" if others else str(found[own])

@@ -19,6 +19,7 @@ from tests.terminal.conftest import PROGRAM, Picture, Terminal, with_engine
 RIGHT, LEFT, DOWN, UP = ("\x1b[1;2C", "\x1b[1;2D", "\x1b[1;2B", "\x1b[1;2A")
 BACK = {RIGHT: LEFT, LEFT: RIGHT, DOWN: UP, UP: DOWN}
 EMPTY, DELETE, ENTER = "\x15", "\x7f", "\r"
+NO_LIMITS = Limits(3600, 2**60)
 UNFINISHED = re.compile(r"so far|running|loading")
 """What the screen says while more of its picture is to come."""
 QUIET = 1.5
@@ -38,7 +39,7 @@ class Screen:
     """The program, watched under limits of time and memory."""
 
     def __init__(self, terminal: Terminal, limits: Limits) -> None:
-        self._terminal, self._limits = terminal, limits
+        self.terminal, self._limits = terminal, limits
         self._picture = Picture(terminal.columns, terminal.lines)
         self._fed = 0
         self._looked = 0.0
@@ -46,7 +47,7 @@ class Screen:
     @property
     def text(self) -> str:
         """What is on the screen, up to the last whole control sequence."""
-        stream = self._terminal.stream
+        stream = self.terminal.stream
         whole = max(stream.rfind(b"\x1b"), self._fed)
         self._picture.feed(stream[self._fed : whole])
         self._fed = whole
@@ -55,7 +56,7 @@ class Screen:
     def send(self, keys: str) -> float:
         """Press keys, and the time at which they were."""
         start = time.perf_counter()
-        self._terminal.send(keys)
+        self.terminal.send(keys)
         return start
 
     def until(self, shows: Callable[[str], object]) -> float:
@@ -66,7 +67,7 @@ class Screen:
         """
         begun = came = time.perf_counter()
         while not shows(self.text):
-            if self._terminal.read(0.05):
+            if self.terminal.read(0.05):
                 came = time.perf_counter()
             self._check(begun)
         return came
@@ -79,7 +80,7 @@ class Screen:
         """
         begun = came = time.perf_counter()
         while time.perf_counter() - came < QUIET or UNFINISHED.search(self.text):
-            if self._terminal.read(0.05):
+            if self.terminal.read(0.05):
                 came = time.perf_counter()
             self._check(begun)
         return came
@@ -88,7 +89,7 @@ class Screen:
         """Let it paint what it will for so long."""
         end = time.perf_counter() + seconds
         while (left := end - time.perf_counter()) > 0:
-            self._terminal.read(left)
+            self.terminal.read(left)
 
     def type(self, text: str) -> None:
         """Put a text into the prompt's box in place of what is there."""
@@ -96,7 +97,7 @@ class Screen:
         self.until(lambda shown: "Enter run" in shown)
         self.send(EMPTY)  # a packet of its own: of one packet's keys, a paste comes first
         self.until(lambda shown: "empty, below" in shown)
-        self._terminal.paste(text)
+        self.terminal.paste(text)
         self.until(lambda shown: "not run yet" in shown)
 
     def retype(self, text: str) -> None:
@@ -126,8 +127,8 @@ class Screen:
 
     def press(self, key: str) -> tuple[float, float]:
         """Seconds from a key to the first frame after it, and to the last."""
-        start, before = self.send(key), len(self._terminal.stream)
-        first = self.until(lambda _: len(self._terminal.stream) > before)
+        start, before = self.send(key), len(self.terminal.stream)
+        first = self.until(lambda _: len(self.terminal.stream) > before)
         return first - start, self.complete() - start
 
     def begin_peak(self, file: Path) -> None:
@@ -143,12 +144,12 @@ class Screen:
         return int(file.read_text())
 
     def _engine(self) -> int:
-        processes = tree(self._terminal.process.pid)
+        processes = tree(self.terminal.process.pid)
         return next(each.pid for each in processes if str(ENGINE) in each.cmdline())
 
     def _check(self, begun: float) -> None:
-        limits, pid = self._limits, self._terminal.process.pid
-        if self._terminal.process.poll() is not None:
+        limits, pid = self._limits, self.terminal.process.pid
+        if self.terminal.process.poll() is not None:
             raise Failed(Failure("error", "the program ended"))
         if time.perf_counter() - begun > limits.seconds:
             raise Failed(Failure("time", f"over {limits.seconds:.0f} s"))

@@ -6,7 +6,6 @@ from pathlib import Path
 from tests.bench.environments import PEERS
 from tests.bench.results import Report, Result, Spread, spread
 
-BEGIN, END = "<!-- benchmark -->", "<!-- /benchmark -->"
 OURS = "attntui"
 NONE = "–"
 Cell = Callable[[Result], str]
@@ -16,29 +15,32 @@ class NoPlace(Exception):
     """The file has no marks, or not in order."""
 
 
+def marks(device: str) -> tuple[str, str]:
+    """Between which lines the tables of a kind of device stand: one run leaves others' alone."""
+    return f"<!-- benchmark {device} -->", f"<!-- /benchmark {device} -->"
+
+
 def write(file: Path, report: Report) -> None:
-    """Put a report between the marks of a file.
+    """Put a report between its marks in a file.
 
     Raises:
         NoPlace: the file has no such marks.
     """
-    before, begin, rest = file.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise NoPlace(f"{file} has no {BEGIN} … {END} to write the table between.")
-    file.write_text(f"{before}{BEGIN}\n{section(report)}\n{END}{after}")
+    begin, end = marks(report.device)
+    before, begun, rest = file.read_text().partition(begin)
+    _, ended, after = rest.partition(end)
+    if not begun or not ended:
+        raise NoPlace(f"{file} has no {begin} … {end} to write the tables between.")
+    file.write_text(f"{before}{begin}\n{section(report)}\n{end}{after}")
 
 
 def section(report: Report) -> str:
     """Everything that stands between the marks."""
-    used = {result.way for result in report.results} - {OURS}
     peers = [f"{PEERS[way].name} {report.versions[way]}" for way in PEERS if way in report.versions]
     libraries = [f"{name} {report.versions[name]}" for name in report.versions if name not in PEERS]
-    untested = "" if report.device == "cpu" else f" on {report.device}"
     paragraphs = [
-        f"Measured{untested} on {report.machine}: {', '.join(libraries)}"
-        f"{'; ' + ', '.join(peers) if used else ''}. Random weights, one prompt of random words,"
-        f" one run of `{report.command}`; {report.limits}.",
+        f"Measured on {report.machine}, {report.device}: {', '.join([*libraries, *peers])}. Random"
+        f" weights, one prompt of random words, one run of `{report.command}`; {report.limits}.",
         "**Time to the first picture**, as a multiple of the plain SDPA forward that ran just"
         " before: median (least to most).",
         table(report, first_picture),

@@ -12,7 +12,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tests.bench.key_to_paint import built, opened
+from tests.bench.models import SHAPES, built, give_prompt
+from tests.bench.screen import NO_LIMITS, opened
 from tests.terminal.conftest import Terminal
 
 QUIET = 5.0
@@ -43,7 +44,14 @@ def press(terminal: Terminal, key: str) -> tuple[float, float, int]:
 
 def main() -> None:
     tokens = int(sys.argv[1]) if len(sys.argv) > 1 else 512
-    with built(tokens) as folder, opened(folder) as terminal:
+    with built(SHAPES["gpt2"]) as folder:
+        give_prompt(folder, SHAPES["gpt2"], tokens)
+        measure(folder, tokens)
+
+
+def measure(folder: Path, tokens: int) -> None:
+    with opened(folder, NO_LIMITS) as screen:
+        terminal = screen.terminal
         terminal.resize(200, 60)
         terminal.settle(2)
         print(f"{tokens} tokens; first map, all painted, bytes")

@@ -19,9 +19,11 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tests.bench.key_to_paint import built, opened, path
+from tests.bench.models import SHAPES, built, give_prompt
+from tests.bench.screen import NO_LIMITS, opened, path
 from tests.terminal.conftest import Terminal
 
+SHAPE = SHAPES["gpt2"]
 VIEWS = {"grid": "1", "lines": "2", "text": "3", "layer": "4", "model": "5", "neuron": "6"}
 QUIET = 3.0
 """Seconds of silence after which a view counts as painted whole: on two busy cores, 0.8 s pass
@@ -66,7 +68,7 @@ def press(terminal: Terminal, key: str) -> Painted:
 
 def visit(terminal: Terminal, rounds: int) -> dict[str, list[Painted]]:
     """Every visit of each view, in order; no two views may look the same."""
-    moves = (key for key, _ in path(rounds * len(VIEWS)))
+    moves = (key for key, _ in path(rounds * len(VIEWS), SHAPE.layers, SHAPE.heads))
     keys = [*VIEWS.values()]
     # Two views back: the one before is in sight, and its key would only say so.
     away = dict(zip(VIEWS, keys[-2:] + keys[:-2], strict=True))
@@ -116,12 +118,15 @@ def main() -> None:
     parser.add_argument("--bertviz-python", help="an interpreter that can import bertviz")
     parser.add_argument("--bertviz-tokens", type=int, default=512)
     options = parser.parse_args()
-    for tokens in options.tokens:
-        with built(tokens) as folder, opened(folder) as terminal:
-            report(tokens, visit(terminal, options.rounds))
-    if options.bertviz_python:
-        with built(options.bertviz_tokens) as folder:
-            found = bertviz(options.bertviz_python, folder)
+    with built(SHAPE) as folder:
+        for tokens in options.tokens:
+            give_prompt(folder, SHAPE, tokens)
+            with opened(folder, NO_LIMITS) as screen:
+                report(tokens, visit(screen.terminal, options.rounds))
+        if not options.bertviz_python:
+            return
+        give_prompt(folder, SHAPE, options.bertviz_tokens)
+        found = bertviz(options.bertviz_python, folder)
         print(f"bertviz's model view, {options.bertviz_tokens} tokens: {found}")
 
 

@@ -48,7 +48,7 @@ def check(
     if find_spec("accelerate") is None:
         raise UserError(
             "transformers places the parts of a model by accelerate, which is not here: pip install"
-            " 'attntui[ranks]', in a clone pip install '.[ranks]'."
+            " 'attntui[accelerate]', in a clone pip install '.[accelerate]'."
         )
     family, shown = capture.family(model_class), sanitise(options.model)
     if (what := _not_split(config, options)) is not None:

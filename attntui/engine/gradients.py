@@ -53,7 +53,7 @@ def weighted(
 ) -> Tensor:
     """(heads, rows, keys) float32: A · ∂y/∂A. `slope`: (queries, all heads, value size)."""
     heads = heads or slice(0, layer.info.heads)
-    slope = slope[start:stop, heads].transpose(0, 1)
+    slope = slope[start:stop, heads].transpose(0, 1).to(layer.device)
     return layer.rows(start, stop, heads) * (slope @ layer.values()[heads].transpose(1, 2))
 
 

@@ -55,7 +55,7 @@ class Change:
         if self.outputs is None:
             return output
         output = output.clone()
-        output[0, :, list(self.heads)] = self.outputs.to(output.dtype)
+        output[0, :, list(self.heads)] = self.outputs.to(output)
         return output
 
     def at(self, position: int) -> "Change":

@@ -59,7 +59,7 @@ def weighted(
     """(heads, rows, keys) float32: A · ∂y/∂A. `slopes`: ∂y/∂o of every call."""
 
     def take(own: RecordedLayer, heads: slice) -> Tensor:
-        slope = slopes[own.call.index][start:stop, heads].transpose(0, 1)
+        slope = slopes[own.call.index][start:stop, heads].transpose(0, 1).to(own.device)
         return own.rows(start, stop, heads) * (slope @ own.values()[heads].transpose(1, 2))
 
     return layer.of_heads(take, heads)

@@ -32,24 +32,29 @@ def relevance(
         slopes: ∂y/∂o of every call, see `gradients.slopes`.
     """
 
+    home = towers[stack].device
+
     def step(layer: Layer) -> Tensor:
         """Ā (queries, keys)"""
         check_cancel()
         assert isinstance(layer, Recorded)
-        return mean_weighted(layer, slopes, 0, layer.queries, positive=True)
+        return mean_weighted(layer, slopes, 0, layer.queries, positive=True).to(home)
+
+    def identity(tower: Tower) -> Tensor:
+        return torch.eye(tower.shape[0], device=home)
 
     def climbed(tower: Tower) -> Tensor:
-        found = _identity(tower)
+        found = identity(tower)
         for done, layer in enumerate(tower.present):
             progress("relevance", done, len(tower.present))
             found += step(layer) @ found
         return found
 
     if stack in ("self", "encoder"):
-        return climbed(towers[stack]) - _identity(towers[stack])
+        return climbed(towers[stack]) - identity(towers[stack])
     encoder, decoder, cross = towers["encoder"], towers["decoder"], towers["cross"]
-    keys, queries = climbed(encoder), _identity(decoder)
-    both = torch.zeros(cross.shape, device=cross.device)
+    keys, queries = climbed(encoder), identity(decoder)
+    both = torch.zeros(cross.shape, device=home)
     for done, (own, other) in enumerate(zip(decoder.layers, cross.layers, strict=True)):
         progress("relevance", done, len(decoder.layers))
         if own is not None:
@@ -57,11 +62,7 @@ def relevance(
             queries, both = queries + inner @ queries, both + inner @ both
         if other is not None:
             both = both + _normalised(queries).T @ step(other) @ _normalised(keys)
-    return both if stack == "cross" else queries - _identity(decoder)
-
-
-def _identity(tower: Tower) -> Tensor:
-    return torch.eye(tower.shape[0], device=tower.device)
+    return both if stack == "cross" else queries - identity(decoder)
 
 
 def _normalised(relevance: Tensor) -> Tensor:

@@ -71,8 +71,8 @@ class _Gates:
         self._count = 0
 
     def heard(self, module: nn.Module, call: Call, output: Tensor) -> Tensor:
-        gate = self.gates[self._count][:, None].to(output.dtype)
-        off = self._off[self._count].to(output.dtype)
+        gate = self.gates[self._count][:, None].to(output)
+        off = self._off[self._count].to(output)
         self._count += 1
         return off + gate * (output - off)
 

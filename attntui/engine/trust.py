@@ -152,7 +152,7 @@ def _difference(towers: tuple[Tower, ...], expected: tuple[Tower, ...]) -> float
             if (layer.info.heads, layer.keys) != (same.info.heads, same.keys):
                 return math.inf
             for start, stop in tiles(layer, layer.info.heads):
-                gap = layer.rows(start, stop) - same.rows(start, stop)
+                gap = layer.rows(start, stop) - same.rows(start, stop).to(layer.device)
                 differences.append(float(gap.abs().max()))
     return _largest(differences)
 

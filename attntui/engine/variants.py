@@ -66,7 +66,7 @@ class _Batch:
         self.count += 1
         output = output.clone() if here else output
         for at, off in here:
-            output[at, :, off.head] = off.output.to(output.dtype)
+            output[at, :, off.head] = off.output.to(output)
         return output
 
 

@@ -79,7 +79,7 @@ TRUST = (
     "exact: at load, a short prompt gave the same weights captured and by transformers' own "
     "eager attention; in this run, recomputed weights × v gave the kernel's own output (1e-5 "
     "in float32, 2e-3 in float16, 2e-2 in bfloat16). Rows: the largest |sum - 1|. Look ahead: the "
-    "largest weight on a future token. Both over the checked rows, in every layer.",
+    "largest weight on a future token. Both over the checked rows, in every recorded layer.",
     "measured at load and in every run",
 )
 
@@ -146,7 +146,7 @@ def meanings(look: Look) -> list[Meaning]:
     scale = (f"Scale: {look.scale}", DESCRIPTIONS[look.scale], "s changes it; no number changes")
     measure = measure_of(look)
     heads = (f"Head map: {measure.name}", measure.formula, measure.source)
-    rest = [*readings(look), heads, scale, TRUST]
+    rest = [*readings(look), heads, scale, TRUST, *placed(look)]
     if look.page == "distance":
         return [DISTANCE, heads, TRUST]
     if look.page in {"layer", "model"}:
@@ -155,6 +155,13 @@ def meanings(look: Look) -> list[Meaning]:
     if look.page == "lines" and look.lens == "chosen":
         grid = HEAD
     return [*first, grid, *rest]
+
+
+def placed(look: Look) -> list[Meaning]:
+    """Where the layers are, of a model that is spread over devices."""
+    if look.model is None or not look.model.placement:
+        return []
+    return [("Where the layers are", look.model.placement, "accelerate's device_map")]
 
 
 def readings(look: Look) -> list[Meaning]:

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from attntui.core.errors import UserError
 from attntui.core.protocol import (
+    Chosen,
     GetAttribution,
     GetEffects,
     GetLogits,
@@ -21,6 +23,7 @@ from attntui.core.protocol import (
     Gradient,
     Head,
     Load,
+    Mean,
     Measure,
     ModelOptions,
     Norm,
@@ -30,7 +33,17 @@ from attntui.core.protocol import (
     Trace,
 )
 from attntui.engine import loading, placement
+from attntui.engine.capture import Call
+from attntui.engine.edits import Change, head_outputs
+from attntui.engine.layers import RecordedLayer
+from attntui.engine.masks import RuleMask
+from attntui.engine.relevance import relevance
+from attntui.engine.rollout import rollout
 from attntui.engine.session import Session
+from attntui.engine.stacks import Tower
+from attntui.engine.sweep import _Gates
+from attntui.engine.variants import Off, _Batch
+from attntui.engine.views import Views
 
 TEXT = "the cat sat on the mat"
 
@@ -82,6 +95,35 @@ def test_where_layers_are_is_said_layer_by_layer() -> None:
     assert placement.device_of(model, torch.device("cpu")) == torch.device("cuda", 0)
     note = placement.notes(model, torch.device("cuda", 0))
     assert note == [f"{said}: what is on cpu or disk is moved each time it runs, slowly."]
+
+
+def test_what_mixes_layers_brings_them_together() -> None:
+    """Tensors that have a device and no numbers: an operation on two devices at once fails, as it
+    does on two GPUs. `meta` stands for the second one."""
+    two = torch.device("cpu"), torch.device("meta")
+
+    def layer(at: int) -> RecordedLayer:
+        """Every second layer on the other device, its mask made where the first one is."""
+        size, own = (1, 4, 12, 8), two[at % 2]
+        mask = RuleMask(12, 12, two[0], plain=None, causal=True, function=lambda b, h, q, k: k <= q)
+        q, k, v = (torch.randn(size, device=own) for _ in range(3))
+        return RecordedLayer(Call(q, k, v, mask, 0.3, index=at))
+
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        tower = Tower("self", tuple(layer(at) for at in range(3)))
+        views, slopes = Views((tower,)), [torch.randn(12, 4, 8, device=two[0])] * 3
+        for each, place in zip(tower.present, (*two, two[0]), strict=True):
+            assert isinstance(each, RecordedLayer)
+            assert {each.rows(0, 5).device, each.allowed(0, 5).device} == {place}
+        assert rollout(tower, Rollout("self")).shape == (12, 12)
+        assert views.rows(Mean("self"), 0, 5).shape == (5, 12)
+        assert views.rows(Chosen("self", ((0, 1), (1, 1))), 0, 5).shape == (5, 12)
+        assert relevance("self", {"self": tower}, slopes).shape == (12, 12)
+        given, output = torch.randn(1, 12, 4, 8, device=two[0]), head_outputs(layer(1), "mean")
+        assert Change((1, 2), output[[1, 2]]).ablate(given).device == two[0]
+        gates, batch = _Gates([output]), _Batch([[Off(0, 1, output[1])]], 0)
+        for listener in (gates, batch):
+            assert listener.heard(nn.Identity(), layer(0).call, given).device == two[0]
 
 
 def answers(folder: Path, work: Any, **options: Any) -> tuple[Any, dict[str, np.ndarray]]:

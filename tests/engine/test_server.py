@@ -351,5 +351,5 @@ def test_memory_is_given_back_once_the_failed_work_is_gone() -> None:
         header, _ = decode_prefix(stream.read(PREFIX.size))
         answer, _ = decode_answer(stream.read(header), b"")
     assert answer.id == 4
-    assert isinstance(answer.reply, Failed) and answer.reply.kind == "user"
+    assert isinstance(answer.reply, Failed) and answer.reply.kind == "room"
     assert "shorten" in answer.reply.message

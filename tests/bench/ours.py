@@ -20,8 +20,8 @@ OVERVIEWS = 5
 SOON = 0.15
 """Seconds from one head's cells to the next key."""
 LONG = 20
-"""Seconds of silence that are enough for any prompt; a quarter of a forward is, for a short one: the
-map of a whole head, which comes last and all at once, takes less."""
+"""Seconds of silence that are enough for any prompt; for a short one a quarter of a forward is: the
+map of a whole head, which comes last and at once, takes less."""
 ENDINGS = ("w1", "w2")
 """The prompt's last word, in turn: it tells one run's picture from that of the run before."""
 

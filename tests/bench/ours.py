@@ -12,13 +12,16 @@ from tests.bench.memory import TIGHT
 from tests.bench.models import Shape, give_prompt, prompt
 from tests.bench.repeats import LEAST, PATIENCE, SHORT
 from tests.bench.results import Result
-from tests.bench.screen import Failed, Screen, opened, path
+from tests.bench.screen import QUIET, Failed, Screen, opened, path
 
 PEER = Path(__file__).with_name("peer.py")
 OVERVIEWS = 5
 """Keys after which the whole screen is awaited; the others come while it still paints."""
 SOON = 0.15
 """Seconds from one head's cells to the next key."""
+LONG = 20
+"""Seconds of silence that are enough for any prompt; for a short one a quarter of a forward is: the
+map of a whole head, which comes last and at once, takes less."""
 ENDINGS = ("w1", "w2")
 """The prompt's last word, in turn: it tells one run's picture from that of the run before."""
 
@@ -30,13 +33,14 @@ def measure(
     device = ("--device", chosen.device, "--dtype", chosen.dtype)
     try:
         with _plain(folder, chosen, limits) as forward:
-            _ask(forward)  # it has read its prompt, and is warm
+            quiet = min(LONG, max(QUIET, _ask(forward) / 4))  # it has read its prompt, and is warm
             give_prompt(folder, shape, SHORT)
             with opened(folder, limits, *device) as screen:
+                screen.quiet = quiet
                 text = prompt(shape, result.tokens)
                 result.take(_pictures(screen, forward, text, chosen.repeats))
                 result.take(_moves(screen, path(chosen.moves, shape.layers, shape.heads)))
-        result.peak = _peak(folder, limits, device, prompt(shape, result.tokens))
+        result.peak = _peak(folder, limits, device, prompt(shape, result.tokens), quiet)
         give_prompt(folder, shape, result.tokens)
         with _plain(folder, chosen, limits, "--memory") as forward:
             result.take(forward.figures())
@@ -91,11 +95,12 @@ def _moves(screen: Screen, moves: list[tuple[str, str]]) -> Iterator[Figure]:
         yield {"overview": screen.complete() - start}
 
 
-def _peak(folder: Path, limits: Limits, device: tuple[str, ...], text: str) -> int:
+def _peak(folder: Path, limits: Limits, device: tuple[str, ...], text: str, quiet: float) -> int:
     """Bytes that the engine took at once for the first picture and all that comes with it."""
     file = folder / "peak"
     tight = {**TIGHT, "PEAK_FILE": str(file)}
     with opened(folder, limits, *device, environment=tight, measured=True) as screen:
+        screen.quiet = quiet
         screen.type(_ending(text, ENDINGS[0]))
         screen.begin_peak(file)
         screen.paint(_last(text), ENDINGS[0])

@@ -23,7 +23,8 @@ NO_LIMITS = Limits(3600, 2**60)
 UNFINISHED = re.compile(r"so far|running|loading")
 """What the screen says while more of its picture is to come."""
 QUIET = 1.5
-"""Seconds of silence after which a picture is complete."""
+"""Seconds of silence after which a picture is complete, where its parts take less."""
+ROOT = Path(__file__).resolve().parents[2]
 ENGINE = Path(__file__).with_name("measured_engine.py")
 
 
@@ -43,6 +44,7 @@ class Screen:
         self._picture = Picture(terminal.columns, terminal.lines)
         self._fed = 0
         self._looked = 0.0
+        self.quiet = QUIET
 
     @property
     def text(self) -> str:
@@ -79,7 +81,7 @@ class Screen:
             Failed: as `until`.
         """
         begun = came = time.perf_counter()
-        while time.perf_counter() - came < QUIET or UNFINISHED.search(self.text):
+        while time.perf_counter() - came < self.quiet or UNFINISHED.search(self.text):
             if self.terminal.read(0.05):
                 came = time.perf_counter()
             self._check(begun)
@@ -176,7 +178,12 @@ def opened(
     arguments = ["--model", str(folder), "--prompt-file", str(folder / "prompt.txt"), *options]
     with tempfile.TemporaryDirectory() as state:
         kept = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
-        own = {"TERM": "xterm-256color", "HF_HUB_OFFLINE": "1", "XDG_STATE_HOME": state}
+        own = {
+            "TERM": "xterm-256color",
+            "HF_HUB_OFFLINE": "1",
+            "XDG_STATE_HOME": state,
+            "PYTHONPATH": str(ROOT),  # this tree, whatever is installed
+        }
         terminal = Terminal([*program, *arguments], kept | own | (environment or {}))
         try:
             screen = Screen(terminal, limits)

@@ -6,7 +6,7 @@ import transformers
 
 from attntui.core.errors import UserError
 from attntui.core.protocol import Head
-from attntui.engine import capture, devices, run, trust
+from attntui.engine import capture, devices, room, run, trust
 from attntui.engine.forward import held_bytes
 from attntui.engine.model import Cancelled, LoadedModel
 from tests.engine import families
@@ -151,15 +151,19 @@ def test_a_decoder_alone_with_more_layers_than_its_encoder() -> None:
 def test_a_prompt_too_large_for_the_memory_is_refused(
     name: str, heads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its logits, and where the model returns whole matrices, those of all heads."""
+    """Its logits, q, k and v, and where the model returns whole matrices, those of all heads."""
     loaded = families.build(name)
     prompt = families.prompt(loaded)
     _, loaded.stacks = trust.self_check(loaded, families.prompt(loaded, 12))
     needed = 4 * (len(prompt.sides[-1].tokens) * families.VOCABULARY + heads * families.TOKENS**2)
-    monkeypatch.setattr(devices, "free", lambda device: needed)
+    assert loaded.footprint is not None
+    need = room.need(loaded, loaded.footprint, prompt)
+    whole = need.work + need.outputs + sum(need.layers.values())
+    assert whole - need.work >= needed
+    monkeypatch.setattr(devices, "free", lambda device: whole + room.SPARE)
     run.trace(loaded, prompt, 1)
-    monkeypatch.setattr(devices, "free", lambda device: needed - 1)
-    with pytest.raises(UserError, match=r"tokens needs .* cpu has .* free: shorten it"):
+    monkeypatch.setattr(devices, "free", lambda device: whole + room.SPARE - 1)
+    with pytest.raises(UserError, match=r"tokens needs .* are free .*: .*shorten it"):
         run.trace(loaded, prompt, 1)
 
 

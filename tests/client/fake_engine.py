@@ -120,8 +120,7 @@ def run(call: int, run_number: int, commands: str) -> None:
             print(rest.replace("ESC", "\x1b"), file=sys.stderr, flush=True)
         elif verb == "fail":
             kind, _, message = rest.partition(" ")
-            again, kind = kind == "again", "user" if kind == "again" else kind
-            send(call, Failed(kind, message.replace("ESC", "\x1b"), again))  # type: ignore[arg-type]
+            send(call, Failed(kind, message.replace("ESC", "\x1b")))  # type: ignore[arg-type]
             return
         elif verb == "garbage":
             os.write(1, b"Welcome to Ubuntu 24.04 LTS")

@@ -67,12 +67,12 @@ async def test_esc_stops_and_q_goes_on(open_app: Opener) -> None:
         main, heads = screen.main, screen.main.query_one(HeadMap)
         latest, asked = main.session.latest, []
 
-        async def counted(slot, request):  # type: ignore[no-untyped-def]
+        async def counted(slot, request, *more):  # type: ignore[no-untyped-def]
             if isinstance(request, GetOrder):
                 asked.append(request)
                 if len(asked) == 2:
                     main.action_leave()
-            return await latest(slot, request)
+            return await latest(slot, request, *more)
 
         main.session.latest = counted  # type: ignore[method-assign]
         await screen.press("Q")

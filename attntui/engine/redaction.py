@@ -1,6 +1,7 @@
 """No token in what is shown or logged: the hub's client repeats what a server says, and its URL."""
 
 import io
+import logging
 import os
 import re
 import sys
@@ -43,5 +44,10 @@ class Redacting(io.TextIOWrapper):
 
 def redact_errors() -> None:
     """Have all that Python writes to standard error redacted from here on."""
-    errors = io.BufferedWriter(io.FileIO(2, "w", closefd=False))
+    before, errors = sys.stderr, io.BufferedWriter(io.FileIO(2, "w", closefd=False))
     sys.stderr = Redacting(errors, "utf-8", "backslashreplace", line_buffering=True)
+    # A log's handler keeps the stream that it found; the hub's client made its own when imported.
+    for logger in (logging.root, *map(logging.getLogger, list(logging.root.manager.loggerDict))):
+        for handler in logger.handlers:
+            if isinstance(handler, logging.StreamHandler) and handler.stream is before:
+                handler.setStream(sys.stderr)

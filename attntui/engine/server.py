@@ -163,7 +163,6 @@ class Server:
         try:
             from attntui.engine.redaction import redact_errors
 
-            # Before what logs is imported: a log's handler keeps the stream that it finds.
             redact_errors()
             from attntui.engine.session import Session
 

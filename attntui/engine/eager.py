@@ -14,7 +14,8 @@ from transformers import PreTrainedModel
 from attntui.core.errors import UserError
 from attntui.core.protocol import Stack
 from attntui.engine import ranks
-from attntui.engine.capture import NAME, family
+from attntui.engine.capture import NAME
+from attntui.engine.families import family
 from attntui.engine.model import has_decoder
 
 FIELDS: dict[Stack, str] = {

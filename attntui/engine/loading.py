@@ -24,6 +24,7 @@ from attntui.engine import (
     capture,
     devices,
     encoding,
+    families,
     hub,
     parallel,
     placement,
@@ -110,9 +111,13 @@ def load(
     )
     if not plan.spread:
         held = sum(each.model.get_memory_footprint() for each in beside)
-        precision.check_room(plan.weights, dtype, plan.device, options, plan.config, held)
+        ranks.agreed(
+            lambda: precision.check_room(
+                plan.weights, dtype, plan.device, options, plan.config, held
+            )
+        )
     kind: Literal["interface", "eager"] = (
-        "interface" if capture.can_capture(chosen.model_class) else "eager"
+        "interface" if families.can_capture(chosen.model_class) else "eager"
     )
     model, told = ranks.agreed(
         lambda: _read_weights(plan, dtype, "attntui" if kind == "interface" else "eager", work)

@@ -13,7 +13,7 @@ from transformers.distributed import DistributedConfig
 from attntui.core.errors import UserError
 from attntui.core.protocol import ModelOptions
 from attntui.core.tokens import sanitise
-from attntui.engine import capture, ranks
+from attntui.engine import families, ranks
 from attntui.engine.ranks import Group
 
 FAMILIES = "such as llama, mistral, qwen3 or gemma3"
@@ -50,10 +50,10 @@ def check(
             "transformers places the parts of a model by accelerate, which is not here: pip install"
             " 'attntui[accelerate]', in a clone pip install '.[accelerate]'."
         )
-    family, shown = capture.family(model_class), sanitise(options.model)
+    family, shown = families.family(model_class), sanitise(options.model)
     if (what := _not_split(config, options)) is not None:
         raise UserError(f"{what} over ranks: leave out --ranks.")
-    if not capture.can_capture(model_class):
+    if not families.can_capture(model_class):
         raise UserError(
             f"{shown} is of the family {family}, whose attention is read from its own eager code,"
             " which cannot be split over ranks: leave out --ranks."

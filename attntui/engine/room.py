@@ -75,9 +75,12 @@ def _own_plan(loaded: LoadedModel, encoded: Encoded, record: str | None) -> Plan
 
 
 def smaller(loaded: LoadedModel, plan: Plan, record: str | None) -> Plan | None:
-    """What to try where memory ran out all the same: the CPU, or half the layers; None: nothing."""
+    """What to try where memory ran out all the same: the CPU, or half the layers; None: nothing.
+
+    Nothing on ranks: the others are still inside the forward that failed here.
+    """
     footprint, options = loaded.footprint, loaded.options
-    if footprint is None:
+    if footprint is None or ranks.group() is not None:
         return None
     room = _Room(loaded, footprint, None)
     layers = plan.recording.layers or footprint.numbers
@@ -128,7 +131,9 @@ class _Room:
         self._need = need or Need(0, 0, 0, {})
         self._at = {number: loaded.device_of(number) for number in footprint.numbers}
         self._devices = {*self._at.values(), loaded.device}
-        self._free = {device: devices.free(device) for device in {*self._devices, CPU}}
+        # By name, so that ranks, each on a GPU of its own, ask of the same kinds in the same order.
+        there = sorted({*self._devices, CPU}, key=str)
+        self._free = {device: devices.free(device) for device in there}
         self.has_other_devices = self._devices != {CPU}
 
     def place(self, layers: frozenset[int]) -> Plan | None:

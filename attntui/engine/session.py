@@ -132,7 +132,7 @@ class Session:
 
     def _traced(self, loaded: LoadedModel, encoded: Encoded, request: Trace, work: Work) -> Run:
         """The run; where memory runs out on the way, of a smaller plan if there is one."""
-        plan: Plan | None = self._planned(loaded, encoded, request)
+        plan = self._planned(loaded, encoded, request)
         while True:
             try:
                 return run.trace(
@@ -144,7 +144,7 @@ class Session:
                     progress=work.progress,
                 )
             except (MemoryError, RuntimeError) as error:
-                smaller = room.smaller(loaded, plan, request.record) if plan is not None else None
+                smaller = room.smaller(loaded, plan, request.record)
                 if smaller is None or not is_out_of_memory(error):
                     raise
             # Not above: there the traceback's frames still hold the tensors.

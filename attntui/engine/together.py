@@ -4,7 +4,7 @@ import os
 import platform
 import sys
 import traceback
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from attntui.core.errors import UserError
 from attntui.core.protocol import Request
@@ -86,15 +86,7 @@ class _Quiet:
     def check_cancel(self) -> None:
         """Rank 0 decides."""
 
-    def progress(
-        self,
-        stage: str,
-        done: int = 0,
-        total: int = 0,
-        unit: str = "",
-        rate: float = 0.0,
-        note: str = "",
-    ) -> None:
+    def progress(self, *told: Any, **more: Any) -> None:
         """Rank 0 tells."""
 
 

@@ -301,7 +301,8 @@ class Session:
     def tell(self, progress: Progress) -> None:
         """Say how far something is."""
         share = progress.done / progress.total if progress.total else None
-        counts = progress.unit == "B"  # of other things the bar says enough
+        # Of other things than bytes the bar says enough, unless there is something to note.
+        counts = progress.unit == "B" or bool(progress.note)
         self.post(Waiting(how_far(progress) if counts else sanitise(progress.stage), share))
 
     def known(self, request: Request) -> tuple[Reply, list[np.ndarray]] | None:

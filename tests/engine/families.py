@@ -8,6 +8,7 @@ from transformers import PreTrainedModel
 
 from attntui.core.protocol import ModelOptions, SideInfo, Token
 from attntui.engine import capture
+from attntui.engine.families import can_capture
 from attntui.engine.model import Encoded, LoadedModel
 
 torch.set_num_threads(1)  # models this small spend a second thread's time waiting: 10 s, not 100
@@ -256,7 +257,7 @@ def load(
 ) -> LoadedModel:
     """As `build`, from the names of classes and a config."""
     model_class: type[PreTrainedModel] = getattr(transformers, class_name)
-    captured = capture.can_capture(model_class)
+    captured = can_capture(model_class)
     config = getattr(transformers, config_name)(**options)
     config._attn_implementation = "sdpa" if captured else "eager"
     torch.manual_seed(0)

@@ -6,7 +6,8 @@ import transformers
 
 from attntui.core.errors import UserError
 from attntui.core.protocol import Head
-from attntui.engine import capture, devices, room, run, trust
+from attntui.engine import devices, room, run, trust
+from attntui.engine.families import can_capture
 from attntui.engine.forward import held_bytes
 from attntui.engine.model import Cancelled, LoadedModel
 from tests.engine import families
@@ -107,7 +108,7 @@ def test_scores_are_not_taken_for_weights() -> None:
     ],
 )
 def test_the_gate_before_loading(class_name: str, expected: bool) -> None:
-    assert capture.can_capture(getattr(transformers, class_name)) is expected
+    assert can_capture(getattr(transformers, class_name)) is expected
 
 
 def test_keys_selected_by_an_index_are_read_eagerly() -> None:

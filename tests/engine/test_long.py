@@ -122,7 +122,7 @@ def test_statistics_of_tiles_are_those_of_the_whole(model: str) -> None:
     seen = (dense > 0).any(1)
     far = np.abs(n[:, None] - n)
     logs = np.log2(np.where(dense > 0, dense, 1))
-    assert_allclose(scores["entropy_bits"], -(dense * logs).sum(-1).mean(-1), atol=1e-4)
+    assert_allclose(scores["entropy_bits"], -(dense * logs).sum(-1).mean(-1), rtol=1e-5)
     assert_allclose(scores["largest"], dense.max(-1).mean(-1), atol=1e-5)
     assert_allclose(scores["self"], dense[:, :, n, n].mean(-1), atol=1e-5)
     assert_allclose(scores["previous"], dense[:, :, n[1:], n[:-1]].mean(-1), atol=1e-5)

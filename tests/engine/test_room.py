@@ -249,3 +249,6 @@ def test_a_gpu_that_has_no_room_keeps_on_the_cpu(
     second = room.smaller(elsewhere, first, "fit")
     assert second is not None and second.recording.on_cpu
     assert len(second.recording.layers or ()) == len(need.layers) // 2
+    # Ranks wait for each other inside the forward: one alone cannot run again.
+    monkeypatch.setattr("attntui.engine.ranks._group", object())
+    assert room.smaller(elsewhere, room.Plan(), "fit") is None

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from attntui.core.errors import UserError
-from attntui.core.protocol import Arrays, Edit, GetTop, GetWindow, Head, Request, Trace
+from attntui.core.protocol import Arrays, Edit, GetTop, GetWindow, Head, Progress, Request, Trace
 from attntui.ui.widgets.attention_grid import AttentionGrid
 from attntui.ui.widgets.prompt_box import PromptBox
 from tests.ui.conftest import Opener, Screen
@@ -228,3 +228,20 @@ async def test_a_run_in_sight_is_kept_until_the_next_one_is_there(
         gone = min(held for _, runs in making for held in runs)
         with pytest.raises(UserError, match="no longer held"):
             await ask(GetTop(gone, Head("self", 0, 0), (0,), "attends_to", 1))
+
+
+@pytest.mark.parametrize(
+    ("progress", "shown"),
+    [
+        (Progress("asking the hub", note="try 2: the line broke"), "try 2: the line broke"),
+        (Progress("forward", 3, 12), "forward"),
+        (Progress("asking \x1b[31m", note="[bold]\x1b[0m"), "asking ␛[31m, [bold]␛[0m"),
+    ],
+)
+async def test_what_is_waited_for_is_told_with_what_is_to_note(
+    open_app: Opener, progress: Progress, shown: str
+) -> None:
+    async with open_app(prompt="tokens 3", fake=True) as screen:
+        screen.main.session.tell(progress)
+        await screen.until(lambda: shown in screen.text, 5)
+        assert "of 12" not in screen.text

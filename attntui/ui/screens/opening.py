@@ -43,7 +43,6 @@ class Opening(Retyping):
 
 def another(options: ModelOptions, name: str) -> ModelOptions:
     """A model by its name, loaded as one with these options was."""
-    record = (
-        options.record if options.record in {"all", "fit"} else "all"
-    )  # a list is of its layers
+    # A list of layers is of that model.
+    record = options.record if options.record in {"all", "fit"} else "all"
     return structs.replace(options, model=name, revision=None, adapter=None, record=record)

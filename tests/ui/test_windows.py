@@ -1,6 +1,8 @@
 """What opens over the screen: a head described, rollout's options, copies, other models."""
 
 import numpy as np
+import pytest
+from textual import events
 from textual.widgets import Input
 
 from attntui.ui.memory import Memory
@@ -83,3 +85,20 @@ async def test_another_model_keeps_the_prompt(open_app: Opener) -> None:
         await screen.until(lambda: screen.main.look.run and screen.main.look.run.run == 3)
         assert Memory().models()[0].model == "demo-bert"
         assert screen.app.screen.query(Input)
+
+
+@pytest.mark.parametrize("key", ["H", "ctrl+o", "A", "equals_sign"])
+async def test_two_enters_at_once_leave_a_window_and_nothing_more(
+    open_app: Opener, key: str
+) -> None:
+    async with open_app(prompt="The cat saw the dog.") as screen:
+        app = screen.app
+        if key == "A":
+            await screen.press("c", "x")
+        await screen.press(key)
+        assert len(app.screen_stack) == 2
+        for _ in range(2):
+            app.post_message(events.Key("enter", "\r"))
+        await screen.until(lambda: len(app.screen_stack) == 1, 5)
+        await screen.press("right")
+        assert app.is_running and screen.main.is_current

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.style import Style
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
@@ -16,6 +15,7 @@ from textual.widgets.option_list import Option
 from attntui.core.protocol import Stack
 from attntui.render.names import STACKS
 from attntui.render.ranking import bar
+from attntui.ui.screens.on_top import OnTop
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,7 +24,7 @@ Place = tuple[int, int]
 BAR = 30
 
 
-class ChangedHeads(ModalScreen[Place | None]):
+class ChangedHeads(OnTop[Place | None]):
     """Gives a head, as (layer, head), or None. `bits` (layers, heads), NaN: not in both runs."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -5,14 +5,14 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from attntui.ui.history import History, Node
+from attntui.ui.screens.on_top import OnTop
 
 
-class HistoryWindow(ModalScreen[Node | None]):
+class HistoryWindow(OnTop[Node | None]):
     """Gives the run that was chosen, or None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from textual import events
 from textual.app import ComposeResult
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
+from attntui.ui.screens.on_top import OnTop
 
-class Menu(ModalScreen[str | None]):
+
+class Menu(OnTop[str | None]):
     """Gives the name that was chosen, or None. `choices` are (letter, name, words)."""
 
     def __init__(self, title: str, choices: Sequence[tuple[str, str, str]]) -> None:

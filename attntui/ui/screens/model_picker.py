@@ -11,12 +11,12 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList
 from textual.widgets.option_list import Option
 
 from attntui.core.tokens import sanitise
 from attntui.render.labels import fit
+from attntui.ui.screens.on_top import OnTop
 
 LISTING = (sys.executable, "-P", "-m", "attntui", "models", "--json")
 """A child reads the cache: importing huggingface_hub here would stop the screen for 0.3 s."""
@@ -39,7 +39,7 @@ class Row:
     about: str
 
 
-class ModelPicker(ModalScreen[str | None]):
+class ModelPicker(OnTop[str | None]):
     """Gives a model's name, or None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

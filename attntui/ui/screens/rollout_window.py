@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.style import Style
 from textual.widgets import Static
 
+from attntui.ui.screens.on_top import OnTop
 from attntui.ui.state import RolloutOptions
 
 
@@ -44,7 +44,7 @@ def choices(layers: int) -> tuple[Choice, ...]:
     )
 
 
-class RolloutWindow(ModalScreen[None]):
+class RolloutWindow(OnTop[None]):
     """Every change is told at once, so that the picture behind follows."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

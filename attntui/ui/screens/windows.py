@@ -9,7 +9,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Static
 
@@ -21,6 +20,7 @@ from attntui.render.names import depth_names
 from attntui.ui.head_patterns import NOT_TOLD, Pattern, Values
 from attntui.ui.keys import PROMPT_KEYS, Key, by_group
 from attntui.ui.measures import MEASURES
+from attntui.ui.screens.on_top import OnTop
 from attntui.ui.state import Look
 
 HEADS = ("", "value", "rows", "a large value: the head …")
@@ -33,7 +33,7 @@ SHOWN = (
 )
 
 
-class Window(ModalScreen[None]):
+class Window(OnTop[None]):
     """A titled page of text that scrolls; Esc, q or Enter closes it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

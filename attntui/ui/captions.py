@@ -237,7 +237,8 @@ def predicted_words(look: Look, found: Predictions | None) -> tuple[str, ...]:
     is_here = (found.run, found.position) == (run.run, look.token("queries"))
     if not is_here or model.predicts != "next" or side.name == "encoder":
         return ()
-    best = found.entries[0]
+    # Beside another run, what was likeliest there may stand first.
+    best = max(found.entries, key=lambda each: each.probability)
     says = f"predicts {quote(best.text)} ({best.probability:.3f})"
     came = ""
     if found.came is not None and found.came.id == best.id:

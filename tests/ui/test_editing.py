@@ -9,7 +9,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from attntui.core.protocol import ModelOptions
-from attntui.demo import MODELS
+from attntui.demo import DEFAULT_PROMPT, MODELS
 from attntui.ui.start import Start
 from attntui.ui.widgets.attention_grid import AttentionGrid
 from attntui.ui.widgets.head_map import HeadMap
@@ -86,6 +86,16 @@ async def test_a_head_off_its_difference_and_the_way_back(open_app: Opener) -> N
         assert "Nothing is changed" in screen.text
 
 
+async def test_what_is_predicted_is_of_the_run_in_sight(open_app: Opener) -> None:
+    async with open_app(prompt=DEFAULT_PROMPT, start=Start(layer=0, head=2)) as screen:
+        await screen.press("x")
+        before, *others = screen.main.query_one("#predictions", RankedList).entries
+        now = max(others, key=lambda each: each.share)
+        assert now.share > before.share
+        assert f"({now.share:.3f})" in screen.text
+        assert f"({before.share:.3f})" not in screen.text
+
+
 async def test_a_prompt_after_another_is_run_with_the_head_off(open_app: Opener) -> None:
     async with open_app(start=Start(layer=0, head=2), prompt="The dog.") as screen:
         await screen.press("x", "ctrl+x")
@@ -130,6 +140,7 @@ async def test_which_head_matters(open_app: Opener) -> None:
         place = np.unravel_index(np.abs(exact).argmax(), exact.shape)
         assert (screen.main.look.layer, screen.main.look.head) == place
         await screen.press("E")
+        assert "Estimated in one pass" in screen.text
         assert "estimate" in heads.title and heads.values is not None
         assert not np.allclose(heads.values, exact)
         await screen.press("M", "M")

@@ -37,7 +37,8 @@ class Sweeping(Editing):
         if look.target is not None and look.target in targets:
             target = after(targets, look.target) if is_here else look.target
         self.change(replace(look, map="effect", target=target, estimates=estimates))
-        self.say(f"Each head off in turn: what it does to {self._told(target)}.")
+        how = "Estimated in one pass" if estimates else "Each head off in turn"
+        self.say(f"{how}: what that does to {self._told(target)}.")
 
     def _targets(self) -> tuple[Measure, ...]:
         """What there is to measure at the query at the cursor; none where nothing is predicted."""

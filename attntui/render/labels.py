@@ -36,11 +36,15 @@ def downwards(token: str, height: int) -> list[str]:
     """
     text = visible(token)
     text = text[1:] if text.startswith(SPACE) and len(text) > 1 else text
-    spans, _ = split_graphemes(text)
-    pieces = [text[start:stop] for start, stop, _ in spans]
+    pieces = list(text) if text.isascii() else _graphemes(text)
     if len(pieces) > height:
         pieces = [*pieces[: height - 1], "⋮"]
     return [""] * (height - len(pieces)) + pieces
+
+
+def _graphemes(text: str) -> list[str]:
+    spans, _ = split_graphemes(text)
+    return [text[start:stop] for start, stop, _ in spans]
 
 
 def column_labels(texts: Sequence[str], ordinary: Sequence[str], most: int) -> list[list[str]]:
@@ -50,9 +54,10 @@ def column_labels(texts: Sequence[str], ordinary: Sequence[str], most: int) -> l
         return []
     longest_one = max((len(text.strip()) for text in ordinary), default=most)
     limit = max(min(most, longest_one), LEAST_HEIGHT)
-    pieces = [downwards(text, limit) for text in texts]
-    spare = min(sum(1 for piece in column if not piece) for column in pieces)
-    return [column[spare:] for column in pieces]
+    pieces = {text: downwards(text, limit) for text in set(texts)}
+    spare = min(column.count("") for column in pieces.values())
+    cut = {text: column[spare:] for text, column in pieces.items()}
+    return [cut[text] for text in texts]
 
 
 def quote(token: str) -> str:
@@ -62,4 +67,4 @@ def quote(token: str) -> str:
 
 def longest(tokens: list[str], limit: int) -> int:
     """Columns that the longest of the visible tokens needs, at most `limit`."""
-    return min(limit, max((cell_len(visible(token)) for token in tokens), default=1))
+    return min(limit, max((cell_len(visible(token)) for token in set(tokens)), default=1))

@@ -14,6 +14,7 @@ from attntui.engine import ranks
 from attntui.engine.again import Again, Hearing, logit
 from attntui.engine.capture import Changes
 from attntui.engine.forward import CheckCancel, Report, never, silent
+from attntui.engine.graph import kept_graph
 from attntui.engine.layers import RecordedLayer, tile_rows
 from attntui.engine.quantising import check_gradients
 from attntui.engine.split import Recorded
@@ -44,7 +45,8 @@ def slopes(
     check_gradients(again.loaded.model)
     ranks.check_whole("A gradient")
     outputs = _Outputs(again.changes)
-    with torch.enable_grad():
+    tokens = len(again.encoded.sides[0].tokens)
+    with torch.enable_grad(), kept_graph(again.loaded, tokens):
         logits = again.logits_at(target.position, outputs, check_cancel, progress)
         found = torch.autograd.grad(logit(logits, target), outputs.kept, allow_unused=True)
     return [

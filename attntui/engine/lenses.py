@@ -13,7 +13,7 @@ from attntui.engine.gradients import mean_weighted, slopes, weighted
 from attntui.engine.layers import Layer, RecordedLayer
 from attntui.engine.norms import head_norms, products, summed_norms
 from attntui.engine.projections import find_projections, head_weights
-from attntui.engine.relevance import relevance
+from attntui.engine.relevance import relevance, relevance_rows
 from attntui.engine.split import Recorded
 from attntui.engine.stacks import Tower
 
@@ -88,12 +88,38 @@ class Lenses:
         Raises:
             UserError: values are not known, or there is no such target.
         """
+        slopes = self._relevant(view, towers, check_cancel, progress)
+        return relevance(view.stack, towers, slopes, check_cancel, progress)
+
+    def relevance_rows(
+        self,
+        view: Relevance,
+        tower: Tower,
+        start: int,
+        stop: int,
+        check_cancel: CheckCancel,
+        progress: Report,
+    ) -> Tensor:
+        """(rows, keys) float32 of self-attention.
+
+        Raises:
+            UserError: as of `relevance`.
+        """
+        slopes = self._relevant(view, {view.stack: tower}, check_cancel, progress)
+        return relevance_rows(tower, slopes, start, stop, check_cancel, progress)
+
+    def _relevant(
+        self,
+        view: Relevance,
+        towers: Mapping[Stack, Tower],
+        check_cancel: CheckCancel,
+        progress: Report,
+    ) -> list[Tensor]:
         for tower in towers.values():
             tower.check_recorded("Relevance")
             for layer in tower.present:
                 self._recorded(layer)
-        slopes = self.slopes(view.target, check_cancel, progress)
-        return relevance(view.stack, towers, slopes, check_cancel, progress)
+        return self.slopes(view.target, check_cancel, progress)
 
     def slopes(self, target: Target, check_cancel: CheckCancel, progress: Report) -> list[Tensor]:
         """See `gradients.slopes`: of the newest target."""

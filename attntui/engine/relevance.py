@@ -8,7 +8,7 @@ from torch import Tensor
 from attntui.core.protocol import Stack
 from attntui.engine.forward import CheckCancel, Report, never, silent
 from attntui.engine.gradients import mean_weighted
-from attntui.engine.layers import Layer
+from attntui.engine.layers import Layer, tiles
 from attntui.engine.split import Recorded
 from attntui.engine.stacks import Tower
 
@@ -63,6 +63,32 @@ def relevance(
         if other is not None:
             both = both + _normalised(queries).T @ step(other) @ _normalised(keys)
     return both if stack == "cross" else queries - identity(decoder)
+
+
+def relevance_rows(
+    tower: Tower,
+    slopes: Sequence[Tensor],
+    start: int,
+    stop: int,
+    check_cancel: CheckCancel = never,
+    progress: Report = silent,
+) -> Tensor:
+    """Rows of R - I (rows, keys) float32 of self-attention without any whole matrix: r ← r + r Ā
+    from the newest layer down."""
+    layers = tower.present[::-1]
+    identity = torch.zeros(stop - start, tower.shape[1], device=layers[0].device)
+    identity[range(stop - start), range(start, stop)] = 1
+    rows = identity
+    for done, layer in enumerate(layers):
+        assert isinstance(layer, Recorded)
+        before, rows = rows.to(layer.device), rows.to(layer.device).clone()
+        for at, end in tiles(layer, layer.info.heads):
+            check_cancel()
+            progress("relevance", done * layer.queries + at, len(layers) * layer.queries)
+            if before[:, at:end].any():  # of the newest layer only these rows count
+                step = mean_weighted(layer, slopes, at, end, positive=True)
+                rows += before[:, at:end] @ step.to(rows.device)
+    return rows - identity.to(rows.device)
 
 
 def _normalised(relevance: Tensor) -> Tensor:

@@ -161,6 +161,7 @@ class Server:
             self._answer(session, self._next())
 
     def _start_session(self) -> "Session | Together":
+        work = "import PyTorch and transformers"
         try:
             from attntui.engine.redaction import redact_errors
 
@@ -170,13 +171,12 @@ class Server:
             if self._parallel is not None:
                 from attntui.engine.together import lead
 
+                work = "meet its other ranks"
                 together = lead(self._parallel)
         except Exception as error:
             traceback.print_exc()
             reason = sanitise(f"{type(error).__name__}: {error}")
-            self._end(
-                self._next(), f"The engine could not import PyTorch and transformers: {reason}"
-            )
+            self._end(self._next(), f"The engine could not {work}: {reason}")
         # What is imported is never garbage: to look through it makes each collection, and with it
         # the first picture of each run, 170 ms later (5 without, torch 2.13).
         gc.freeze()

@@ -12,6 +12,7 @@ from attntui.engine import measures, ranks
 from attntui.engine.capture import Call, listening
 from attntui.engine.edits import head_outputs, held_head, recorded
 from attntui.engine.forward import arguments
+from attntui.engine.graph import kept_graph
 from attntui.engine.layers import RecordedLayer
 from attntui.engine.model import LoadedModel, Work
 from attntui.engine.quantising import check_gradients
@@ -96,7 +97,8 @@ def _estimated(
         if layer is not None:
             off[layer.call.index] = head_outputs(layer, request.ablate_with)
     gates = _Gates(off)
-    with torch.enable_grad(), listening(gates):
+    tokens = len(run.encoded.sides[0].tokens)
+    with torch.enable_grad(), listening(gates), kept_graph(loaded, tokens):
         logits = loaded.model(**arguments(loaded.model, run.encoded)).logits
         logits = logits[:, None] if logits.ndim == 2 else logits
         positions = measures.needed(run, request.measure)

@@ -1,6 +1,7 @@
 """The matrices that are looked at: a head, a mean, a rollout; whole rows, on demand."""
 
 from collections import OrderedDict
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -103,6 +104,8 @@ class Views:
                 return self._rollout_rows(view, start, stop, check_cancel, progress)
             return self._rollout(view, check_cancel, progress)[start:stop]
         if isinstance(view, Relevance):
+            if max(self.tower(view.stack).shape) > MOST_TOKENS:
+                return self._relevance_rows(view, start, stop, check_cancel, progress)
             return self._relevance(view, check_cancel, progress)[start:stop]
         if isinstance(view, Flow):
             return self._flow(view, start, stop, check_cancel, progress)
@@ -183,18 +186,46 @@ class Views:
     def _rollout_rows(
         self, view: Rollout, start: int, stop: int, check_cancel: CheckCancel, progress: Report
     ) -> Tensor:
+        tower = self.tower(view.stack)
+        return self._long_rows(
+            view,
+            start,
+            stop,
+            "a rollout",
+            lambda: rollout_rows(tower, view, start, stop, check_cancel, progress),
+        )
+
+    def _relevance_rows(
+        self, view: Relevance, start: int, stop: int, check_cancel: CheckCancel, progress: Report
+    ) -> Tensor:
+        tower = self.tower(view.stack)
+        if view.stack not in ("self", "encoder"):
+            raise UserError(
+                f"relevance between two texts takes whole matrices: it is for {MOST_TOKENS:,}"
+                f" tokens at most, and here are {max(tower.shape):,}."
+            )
+        return self._long_rows(
+            view,
+            start,
+            stop,
+            "the relevance",
+            lambda: self._lenses.relevance_rows(view, tower, start, stop, check_cancel, progress),
+        )
+
+    def _long_rows(
+        self, view: View, start: int, stop: int, what: str, compute: Callable[[], Tensor]
+    ) -> Tensor:
         """Each block costs a pass over all layers: it is kept, and few are computed at once."""
         if stop - start > MOST_ROWS:
             raise UserError(
-                f"every row of a rollout of {self.tower(view.stack).shape[0]:,} tokens goes through"
+                f"every row of {what} of {self.tower(view.stack).shape[0]:,} tokens goes through"
                 f" all weights of all layers: at most {MOST_ROWS} rows are computed at once. Zoom"
                 " in, or export a mean or heads."
             )
         for (kept, first), rows in self._kept.items():
             if kept == view and first <= start and stop <= first + len(rows):
                 return rows[start - first : stop - first]
-        tower = self.tower(view.stack)
-        self._keep((view, start), rollout_rows(tower, view, start, stop, check_cancel, progress))
+        self._keep((view, start), compute())
         return self._kept[view, start]
 
     def _relevance(self, view: Relevance, check_cancel: CheckCancel, progress: Report) -> Tensor:

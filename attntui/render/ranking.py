@@ -1,5 +1,6 @@
 """A ranked list: labels, positions, numbers and bars."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from attntui.core.tokens import visible
 
 EIGHTHS = " ▏▎▍▌▋▊▉"
 LABEL_LIMIT = 16
+MOST_PLACES = 6
 
 
 @dataclass(frozen=True)
@@ -26,12 +28,25 @@ class Entry:
     is_difference: bool = False
     largest: float = 1.0
     """What the longest bar stands for."""
+    places: int = 3
+    """After the point."""
 
     @property
     def figures(self) -> str:
         """`0.831`, `0.998→0.520`, or `+0.519` of a difference."""
-        before = "" if self.before is None else f"{self.before:.3f}→"
-        return f"{before}{self.share:{'+' if self.is_difference else ''}.3f}"
+        before = "" if self.before is None else f"{self.before:.{self.places}f}→"
+        return f"{before}{self.share:{'+' if self.is_difference else ''}.{self.places}f}"
+
+
+def places(weight: float, least: int) -> int:
+    """Places after the point for two figures of a weight, at least so many.
+
+    Of 32,768 tokens an even weight is 0.000031.
+    """
+    size = abs(weight)
+    if not 0 < size < 0.1:
+        return least
+    return max(least, min(MOST_PLACES, 1 - math.floor(math.log10(size))))
 
 
 def bar(share: float, width: int) -> str:
@@ -60,6 +75,7 @@ def top_entries(
             entry.weight,
             is_difference=is_difference,
             largest=largest,
+            places=places(most, 3),
         )
         for entry in top.entries
     )

@@ -11,18 +11,22 @@ from attntui.core.errors import UserError
 from attntui.core.protocol import (
     Cut,
     Edits,
+    GetEffects,
     GetTop,
     GetWindow,
     Gradient,
     Head,
+    Measure,
     PromptInput,
     Relevance,
     Stack,
     Target,
     Top,
 )
-from attntui.engine import capture, encoding, run
+from attntui.engine import capture, devices, encoding, lenses, run, views
 from attntui.engine.answers import answer
+from attntui.engine.room import SPARE
+from attntui.engine.sweep import effects
 from tests.engine.test_edits import both, cut_before_softmax, edited, projection
 
 TARGET = Target(17, 5)
@@ -137,6 +141,25 @@ def test_relevance_equals_chefers_rules(name: str) -> None:
         assert not base.rows(Relevance("self", TARGET), 0, 40)[18:].any()
 
 
+@pytest.mark.parametrize("name", FAMILIES)
+def test_relevance_in_a_long_text_needs_no_matrix(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded, prompt, base = both(name)
+    target = Target(17, 6)  # nothing of another is kept
+    monkeypatch.setattr(views, "MOST_TOKENS", 8)
+    monkeypatch.setattr(lenses, "relevance", None)
+    for stack, matrix in chefer(weights_and_slopes(loaded, prompt, target)).items():
+        view = Relevance(stack, target)  # type: ignore[arg-type]
+        if stack in {"decoder", "cross"}:
+            with pytest.raises(UserError, match=r"between two texts .* for 8 tokens at most"):
+                base.rows(view, 0, 1)
+            continue
+        for rows in ((12, 18), (0, 1), (30, len(matrix))):
+            found = base.rows(view, *rows)
+            assert found == pytest.approx(matrix[slice(*rows)].numpy(), abs=1e-5)
+
+
 @pytest.mark.parametrize(
     ("name", "view", "sentence"),
     [
@@ -152,6 +175,27 @@ def test_where_there_is_no_gradient_it_says_why(name: str, view: Any, sentence: 
     _, _, base = both(name)
     with pytest.raises(UserError, match=sentence):
         base.rows(view, 0, 1)
+
+
+@pytest.mark.parametrize("kind", ["gradient", "estimate"])
+def test_a_graph_without_room_is_given_up(
+    kind: str, work: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded, _, base = both("gpt2")
+
+    def ask() -> Any:
+        if kind == "gradient":
+            return base.rows(Gradient("self", 0, None, Target(17, 7)), 0, 1)
+        request = GetEffects(1, "self", 0, Measure("logprob", 17, 7), estimate=True)
+        return effects(loaded, base, request, work)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(devices, "free", lambda _: SPARE + 2**15)
+        with pytest.raises(
+            UserError, match="of 40 tokens, which is more than the 134 MB that are free on cpu"
+        ):
+            ask()
+    ask()
 
 
 def test_a_classifier_has_classes_for_targets(load: Any) -> None:

@@ -16,6 +16,7 @@ from attntui.core.scale import weight_at
 from attntui.core.tokens import sanitise
 from attntui.render.labels import quote
 from attntui.render.names import pair_name
+from attntui.render.ranking import places
 from attntui.ui.beside import model_name, names, run_name, same_model
 from attntui.ui.captions import predicted_words, whose
 from attntui.ui.choices import PAGES, Legend, PageName
@@ -169,7 +170,7 @@ class CursorLine(Static):
             return Content("")
         query, key = look.queries[look.query], look.keys[look.key]
         sign = "+" if look.reading.against or isinstance(look.view, Signed) else ""
-        weight = "…" if self.weight is None else f"{self.weight:{sign}.4f}"
+        weight = "…" if self.weight is None else f"{self.weight:{sign}.{places(self.weight, 4)}f}"
         if self.weight is not None and math.isnan(self.weight):
             weight = self._hidden(look)
         stack = look.stack_info
@@ -204,7 +205,7 @@ class CursorLine(Static):
         other = self.look.other if self.look.beside else None
         if other is None:
             return Content("")
-        weight = "…" if self.beside is None else f"{self.beside:.4f}"
+        weight = "…" if self.beside is None else f"{self.beside:.{places(self.beside, 4)}f}"
         if min(other.query, other.key) < 0 or weight == "nan":
             weight = "none"
         faint, place = Style.parse("$faint"), ""

@@ -64,7 +64,7 @@ class RankedList(Pane):
         text = self.style_of("cursor" if picked else "text")
         faint = text if picked else self.style_of("faint")
         share = entry.figures.rjust(max(len(each.figures) for each in self.entries))
-        places = 4 if self.axis else 0
+        places = self._position_width
         room = label_room(self.entries, width - len(share) - places - 3)
         segments = [Segment(fit(entry.label, room) + " ", text)]
         position = "" if entry.position is None else str(entry.position)
@@ -76,6 +76,13 @@ class RankedList(Pane):
                 Segment(bar(abs(entry.share) / entry.largest, left), self.style_of("bar"))
             )
         return self.strip_of(segments)
+
+    @property
+    def _position_width(self) -> int:
+        """All of a list alike; of a prompt below 10,000 tokens the same from list to list."""
+        if not self.axis:
+            return 0
+        return max([4, *(len(str(entry.position)) for entry in self.entries)])
 
     def action_move(self, step: int) -> None:
         self.chosen = min(max(0, self.chosen + step), max(0, len(self.entries) - 1))

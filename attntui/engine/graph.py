@@ -1,0 +1,47 @@
+"""Room for what a backward pass needs of a forward: something of every layer."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+from torch.autograd.graph import saved_tensors_hooks
+
+from attntui.core.errors import UserError
+from attntui.engine import devices
+from attntui.engine.model import LoadedModel
+from attntui.engine.refusals import size
+from attntui.engine.room import SPARE
+
+
+@contextmanager
+def kept_graph(loaded: LoadedModel, tokens: int) -> Iterator[None]:
+    """A forward whose graph is kept. Where that comes to more than there is, it is given up.
+
+    Each family keeps other tensors, so that it is known only as they come.
+
+    Raises:
+        UserError: there is no room.
+    """
+    seen = {each.untyped_storage().data_ptr() for each in loaded.model.parameters()}
+    free: dict[torch.device, int | None] = {}
+    kept: dict[torch.device, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage, device = tensor.untyped_storage(), tensor.device
+        if storage.data_ptr() in seen:
+            return tensor
+        if device not in free:
+            free[device] = devices.free(device)
+        seen.add(storage.data_ptr())
+        kept[device] = kept.get(device, 0) + storage.nbytes()
+        there = free[device]
+        if there is not None and kept[device] + SPARE > there:
+            raise UserError(
+                f"a gradient keeps what every layer makes of {tokens:,} tokens, which is more than"
+                f" the {size(there)} that are free on {device}: shorten the prompt."
+            )
+        return tensor
+
+    with saved_tensors_hooks(keep, lambda tensor: tensor):
+        yield

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
+from torch.distributed.tensor import DTensor
 
 from attntui.core.errors import UserError
 from attntui.engine import devices
@@ -23,12 +24,12 @@ def kept_graph(loaded: LoadedModel, tokens: int) -> Iterator[None]:
     Raises:
         UserError: there is no room.
     """
-    seen = {each.untyped_storage().data_ptr() for each in loaded.model.parameters()}
+    seen = {_here(each).untyped_storage().data_ptr() for each in loaded.model.parameters()}
     free: dict[torch.device, int | None] = {}
     kept: dict[torch.device, int] = {}
 
     def keep(tensor: Tensor) -> Tensor:
-        storage, device = tensor.untyped_storage(), tensor.device
+        storage, device = _here(tensor).untyped_storage(), tensor.device
         if storage.data_ptr() in seen:
             return tensor
         if device not in free:
@@ -45,3 +46,8 @@ def kept_graph(loaded: LoadedModel, tokens: int) -> Iterator[None]:
 
     with saved_tensors_hooks(keep, lambda tensor: tensor):
         yield
+
+
+def _here(tensor: Tensor) -> Tensor:
+    """What a rank holds of a tensor that several share: such a one has no storage of its own."""
+    return tensor.to_local() if isinstance(tensor, DTensor) else tensor

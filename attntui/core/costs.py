@@ -20,6 +20,7 @@ from attntui.core.protocol import (
     Head,
     Mean,
     Reading,
+    Relevance,
     Request,
     Rollout,
     SideInfo,
@@ -30,6 +31,14 @@ from attntui.core.protocol import (
 
 QUICK = 2**23
 """Weights that are computed in some 20 ms on two cores."""
+MOST_JOINT = 8192
+"""Tokens up to which a view of all layers at once is one matrix, 256 MB; beyond, some rows of it at
+a time, and never all of them: each takes all weights."""
+
+
+def has_columns(view: View, tokens: int) -> bool:
+    """Whether all rows of a view can be had, and with them a column."""
+    return tokens <= MOST_JOINT or not isinstance(view, Rollout | Relevance)
 
 
 def weights(request: Request, stacks: Sequence[StackInfo], sides: Sequence[SideInfo]) -> int | None:

@@ -5,14 +5,14 @@ import math
 import torch
 from torch import Tensor
 
+from attntui.core.costs import MOST_JOINT
 from attntui.core.errors import UserError
 from attntui.core.protocol import SIDES, HeadFusion, Rollout
 from attntui.engine.forward import CheckCancel, Report, never, silent
 from attntui.engine.layers import Layer, over_heads, tiles
 from attntui.engine.stacks import Tower
 
-MOST_TOKENS = 8192
-"""Up to so many, a rollout is one matrix, 256 MB; beyond, some rows of it at a time."""
+MOST_TOKENS = MOST_JOINT
 
 
 def rollout(

@@ -195,10 +195,11 @@ class _Room:
         wanted = self._wanted(layers, on_cpu)
         device = max(wanted, key=lambda each: wanted[each] - (self._free[each] or 0))
         recorded = sum(self._need.layers[number] for number in layers)
+        count = f"{len(layers)} layer{'s' if len(layers) > 1 else ''}"
         found = None if record == "fit" or ranks.group() is not None else self.most()
         sentence = (
             f"A prompt of {tokens:,} tokens needs {size(sum(wanted.values()))} with this model,"
-            f" {size(recorded)} of it for the attention of {len(layers)} layers, and"
+            f" {size(recorded)} of it for the attention of {count}, and"
             f" {size(self._free[device] or 0)} are free {_where(device)}:"
         )
         choices = ["shorten it"]

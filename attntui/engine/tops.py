@@ -5,6 +5,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from attntui.core.costs import MOST_JOINT, has_columns
 from attntui.core.errors import UserError
 from attntui.core.protocol import GetTop, Signed, Top, TopEntry
 from attntui.core.topk import top
@@ -55,6 +56,11 @@ def _columns(
 ) -> tuple[Tensor, float, float, float]:
     """What some keys are given: (queries), no learned sink, how much hides, other sentences."""
     _check(request.positions, reader.shape[1], "key", "keys")
+    if not has_columns(request.view, max(reader.shape)):
+        raise UserError(
+            f"what a token gives to each of {reader.shape[0]:,} takes every row, and each row all"
+            f" weights of all layers: beyond {MOST_JOINT:,} tokens, look at rows."
+        )
     keys = torch.tensor(request.positions)
 
     def sums(reader: Reader, keys: Tensor) -> Tensor:

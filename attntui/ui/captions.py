@@ -38,6 +38,9 @@ WEIGHT_PAGES: tuple[PageName, ...] = ("lines", "neuron", "distance")
 Title = list[Part]
 """Parts of a title, the most important first; a pane chooses the wordings that fit."""
 
+NO_COLUMNS = "attended by: not for this many tokens"
+"""Over the list that a view of all layers at once has none of; see `costs.has_columns`."""
+
 
 def view_title(view: View, step: int, look: Look, sampled: int = 0) -> Title:
     """What the grid shows; `step` tokens make a side of a cell, `sampled` of its rows count."""

@@ -128,6 +128,9 @@ class Painter:
                     description=_name(slot),
                     exit_on_error=False,
                 )
+        if (None, "attends") in requests and (None, "attended") not in requests:
+            self.stop(None, "attended")
+            self._list("attended").clear(captions.NO_COLUMNS)
         self._list("predictions").display = (None, "predictions") in requests
 
     def _hold(self) -> None:
@@ -140,8 +143,8 @@ class Painter:
         self._held.close()
         self._screen.check_idle()
 
-    def stop(self, page: PageName, name: str) -> None:
-        """Give up what a page asked for; it may ask again."""
+    def stop(self, page: PageName | None, name: str) -> None:
+        """Give up what a page (None: every page) asked for; it may ask again."""
         self._asked.pop((page, name), None)
         self._screen.workers.cancel_group(self._screen, _name((page, name)))
 

@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from attntui.core.costs import has_columns
 from attntui.core.protocol import (
     GetAttribution,
     GetCellMap,
@@ -44,8 +45,11 @@ def wanted(look: Look) -> dict[Slot, Request]:
     requests: dict[Slot, Request] = {
         "cell": GetWindow(run, view, *here, reading=reading),
         "attends": GetTop(run, view, listed_queries(look), "attends_to", TOP_COUNT, reading),
-        "attended": GetTop(run, view, listed_keys(look), "attended_by", TOP_COUNT, reading),
     }
+    if has_columns(view, max(len(look.queries), len(look.keys))):
+        requests["attended"] = GetTop(
+            run, view, listed_keys(look), "attended_by", TOP_COUNT, reading
+        )
     other = look.other if look.beside and look.is_compared else None
     if other is not None and other.run is not None and min(other.query, other.key) >= 0:
         there = (other.query, other.query + 1), (other.key, other.key + 1)

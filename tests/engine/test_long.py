@@ -10,11 +10,25 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import torch
+from msgspec.structs import replace
 from numpy.testing import assert_allclose
 
-from attntui.core.protocol import STATISTICS, GetMaps, GetWindow, Head, Mean, Reading, Rollout, View
+from attntui.core import costs
+from attntui.core.errors import UserError
+from attntui.core.protocol import (
+    STATISTICS,
+    GetMaps,
+    GetTop,
+    GetWindow,
+    Head,
+    Mean,
+    Reading,
+    Rollout,
+    View,
+)
 from attntui.engine import rollout, run, views, windows
 from attntui.engine.run import Run
+from attntui.engine.tops import tops
 from tests.engine import families
 
 TOKENS, WINDOW = 1024, 100
@@ -112,6 +126,15 @@ def test_rows_of_a_rollout_need_no_matrix(
     view = Rollout("self", residual)
     for rows in ((TOKENS - 1, TOKENS), (200, 290), (0, 1)):
         assert_allclose(found.views.rows(view, *rows), joint[slice(*rows)], atol=1e-5)
+
+
+def test_a_column_of_a_long_rollout_is_refused(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    found, _ = long(model)
+    monkeypatch.setattr(costs, "MOST_JOINT", 512)
+    request = GetTop(1, Rollout("self"), (5,), "attended_by", 4)
+    with pytest.raises(UserError, match="beyond 8,192 tokens, look at rows"):
+        tops(found.reader("self", Reading()), request)
+    tops(found.reader("self", Reading()), replace(request, view=Mean("self")))
 
 
 def test_statistics_of_tiles_are_those_of_the_whole(model: str) -> None:

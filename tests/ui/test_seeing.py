@@ -3,15 +3,19 @@
 import re
 
 import numpy as np
+import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from attntui.core import costs
 from attntui.demo import MODELS
+from attntui.ui.captions import NO_COLUMNS
 from attntui.ui.screens.windows import Window
 from attntui.ui.start import Start
 from attntui.ui.widgets.attention_grid import AttentionGrid
 from attntui.ui.widgets.head_map import HeadMap
 from attntui.ui.widgets.pattern_pane import PatternPane
+from attntui.ui.widgets.ranked_list import RankedList
 from tests.ui.conftest import PROMPT, Opener
 
 
@@ -122,6 +126,20 @@ async def test_d_shows_a_lens_beside_the_weights_that_it_is_of(open_app: Opener)
         np.testing.assert_allclose(shown(), rollout, atol=1e-5)
         await screen.press("r", "D")
         assert "x switches a head off" in screen.text
+
+
+async def test_a_long_rollout_has_rows_and_no_columns(
+    open_app: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(costs, "MOST_JOINT", 8)
+    async with open_app("demo", "The cat saw the dog. The cat saw", size=(120, 36)) as screen:
+        attended = screen.app.screen.query_one("#attended", RankedList)
+        assert attended.entries
+        await screen.press("r")
+        assert screen.app.screen.query_one("#attends", RankedList).entries
+        assert not attended.entries and attended.title == NO_COLUMNS
+        await screen.press("r")
+        assert attended.entries
 
 
 async def test_a_masked_model_has_no_such_sum_and_says_why(open_app: Opener) -> None:

@@ -45,8 +45,7 @@ def slopes(
     check_gradients(again.loaded.model)
     ranks.check_whole("A gradient")
     outputs = _Outputs(again.changes)
-    tokens = len(again.encoded.sides[0].tokens)
-    with torch.enable_grad(), kept_graph(again.loaded, tokens):
+    with torch.enable_grad(), kept_graph(again.loaded, again.encoded):
         logits = again.logits_at(target.position, outputs, check_cancel, progress)
         found = torch.autograd.grad(logit(logits, target), outputs.kept, allow_unused=True)
     return [

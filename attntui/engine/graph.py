@@ -10,13 +10,13 @@ from torch.distributed.tensor import DTensor
 
 from attntui.core.errors import UserError
 from attntui.engine import devices
-from attntui.engine.model import LoadedModel
+from attntui.engine.model import Encoded, LoadedModel
 from attntui.engine.refusals import size
 from attntui.engine.room import SPARE
 
 
 @contextmanager
-def kept_graph(loaded: LoadedModel, tokens: int) -> Iterator[None]:
+def kept_graph(loaded: LoadedModel, encoded: Encoded) -> Iterator[None]:
     """A forward whose graph is kept. Where that comes to more than there is, it is given up.
 
     Each family keeps other tensors, so that it is known only as they come.
@@ -39,8 +39,9 @@ def kept_graph(loaded: LoadedModel, tokens: int) -> Iterator[None]:
         there = free[device]
         if there is not None and kept[device] + SPARE > there:
             raise UserError(
-                f"a gradient keeps what every layer makes of {tokens:,} tokens, which is more than"
-                f" the {size(there)} that are free on {device}: shorten the prompt."
+                f"a gradient keeps what every layer makes of {len(encoded.sides[0].tokens):,}"
+                f" tokens, which is more than the {size(there)} that are free on {device}: shorten"
+                " the prompt."
             )
         return tensor
 

@@ -12,8 +12,6 @@ from attntui.engine.forward import CheckCancel, Report, never, silent
 from attntui.engine.layers import Layer, over_heads, tiles
 from attntui.engine.stacks import Tower
 
-MOST_TOKENS = MOST_JOINT
-
 
 def rollout(
     tower: Tower, view: Rollout, check_cancel: CheckCancel = never, progress: Report = silent
@@ -59,7 +57,7 @@ def rollout_rows(
     layers = _layers(tower, view)[::-1]
     if view.discard_ratio:
         raise UserError(
-            f"discarding small weights sorts all of a layer's, which is for {MOST_TOKENS:,} tokens "
+            f"discarding small weights sorts all of a layer's, which is for {MOST_JOINT:,} tokens "
             f"at most, and here are {tower.shape[0]:,}: set the discard ratio to 0."
         )
     rows = torch.zeros(stop - start, tower.shape[1], device=layers[0].device)

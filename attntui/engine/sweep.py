@@ -97,8 +97,7 @@ def _estimated(
         if layer is not None:
             off[layer.call.index] = head_outputs(layer, request.ablate_with)
     gates = _Gates(off)
-    tokens = len(run.encoded.sides[0].tokens)
-    with torch.enable_grad(), listening(gates), kept_graph(loaded, tokens):
+    with torch.enable_grad(), listening(gates), kept_graph(loaded, run.encoded):
         logits = loaded.model(**arguments(loaded.model, run.encoded)).logits
         logits = logits[:, None] if logits.ndim == 2 else logits
         positions = measures.needed(run, request.measure)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from attntui.core.costs import MOST_JOINT
 from attntui.core.errors import UserError
 from attntui.core.protocol import (
     Chosen,
@@ -25,7 +26,7 @@ from attntui.engine.flow import capacities, flow_row
 from attntui.engine.forward import CheckCancel, Report, never, silent
 from attntui.engine.layers import Layer, over_heads, tile_rows
 from attntui.engine.lenses import Lenses
-from attntui.engine.rollout import MOST_TOKENS, rollout, rollout_rows
+from attntui.engine.rollout import rollout, rollout_rows
 from attntui.engine.stacks import RECORD_ALL, Tower, named
 
 BLOCK = 64
@@ -100,11 +101,11 @@ class Views:
             raw = _shares(self.rows(view.weights, start, stop, check_cancel, progress))
             return lens - raw.to(lens.device)
         if isinstance(view, Rollout):
-            if queries > MOST_TOKENS:
+            if queries > MOST_JOINT:
                 return self._rollout_rows(view, start, stop, check_cancel, progress)
             return self._rollout(view, check_cancel, progress)[start:stop]
         if isinstance(view, Relevance):
-            if max(self.tower(view.stack).shape) > MOST_TOKENS:
+            if max(self.tower(view.stack).shape) > MOST_JOINT:
                 return self._relevance_rows(view, start, stop, check_cancel, progress)
             return self._relevance(view, check_cancel, progress)[start:stop]
         if isinstance(view, Flow):
@@ -201,7 +202,7 @@ class Views:
         tower = self.tower(view.stack)
         if view.stack not in ("self", "encoder"):
             raise UserError(
-                f"relevance between two texts takes whole matrices: it is for {MOST_TOKENS:,}"
+                f"relevance between two texts takes whole matrices: it is for {MOST_JOINT:,}"
                 f" tokens at most, and here are {max(tower.shape):,}."
             )
         return self._long_rows(

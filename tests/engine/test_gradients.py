@@ -147,7 +147,7 @@ def test_relevance_in_a_long_text_needs_no_matrix(
 ) -> None:
     loaded, prompt, base = both(name)
     target = Target(17, 6)  # nothing of another is kept
-    monkeypatch.setattr(views, "MOST_TOKENS", 8)
+    monkeypatch.setattr(views, "MOST_JOINT", 8)
     monkeypatch.setattr(lenses, "relevance", None)
     for stack, matrix in chefer(weights_and_slopes(loaded, prompt, target)).items():
         view = Relevance(stack, target)  # type: ignore[arg-type]

@@ -118,7 +118,7 @@ def test_rows_of_a_rollout_need_no_matrix(
     model: str, residual: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found, dense = long(model)
-    monkeypatch.setattr(views, "MOST_TOKENS", 512)
+    monkeypatch.setattr(views, "MOST_JOINT", 512)
     monkeypatch.setattr(rollout, "fuse", None)
     joint = np.eye(TOKENS)
     for layer in dense:

@@ -12,6 +12,8 @@ from attntui.core.tokens import visible
 EIGHTHS = " ▏▎▍▌▋▊▉"
 LABEL_LIMIT = 16
 MOST_PLACES = 6
+NOTHING = 0.5 * 10**-MOST_PLACES
+"""Less than this is 0 with that many places."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ def places(weight: float, least: int) -> int:
     Of 32,768 tokens an even weight is 0.000031.
     """
     size = abs(weight)
-    if not 0 < size < 0.1:
+    if not NOTHING <= size < 0.1:
         return least
     return max(least, min(MOST_PLACES, 1 - math.floor(math.log10(size))))
 

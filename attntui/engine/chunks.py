@@ -1,7 +1,8 @@
 """A long prompt in several forwards, a chunk of its tokens each: as exact, in less room.
 
-Between its layers a forward of 32,768 tokens holds several times what is recorded of it. In chunks
-it holds that of 4,096, and can be given up between any two of them. The model's own cache carries
+Between its layers a forward of 32,768 tokens holds several times what is recorded of it; in chunks
+it holds that of 4,096. As each chunk needs a mask over the keys before it, chunks take up to half
+as long again: only what has no room to run whole runs so (`room`). The model's own cache carries
 keys and values from chunk to chunk, and what is recorded of a layer in the end is that cache: a
 full one, whatever the model would choose, as one for windows forgets the keys behind them.
 """
@@ -18,7 +19,6 @@ from attntui.engine import ranks
 from attntui.engine.capture import (
     EVERYTHING,
     Call,
-    Changes,
     Recorder,
     Recording,
     checked_rows,
@@ -32,7 +32,7 @@ from attntui.engine.stacks import Tower, recorded_towers
 from attntui.engine.trust import TOLERANCE
 
 LONG = 8192
-"""More tokens than that run in chunks."""
+"""More tokens than that may run in chunks."""
 ROWS = 4096
 """Tokens of a chunk. Each reads all keys before it again."""
 TRIED = 40
@@ -45,8 +45,8 @@ of the largest number."""
 class ChunkRecorder(Recorder):
     """The calls of a forward in chunks, each as one forward over all `tokens` would make it."""
 
-    def __init__(self, model: nn.Module, tokens: int) -> None:
-        super().__init__(model)
+    def __init__(self, model: nn.Module, tokens: int, what: Recording) -> None:
+        super().__init__(model, what=what)
         self._tokens = tokens
         self._start = self._number = 0
         self._outputs: list[list[Tensor]] = []
@@ -62,9 +62,13 @@ class ChunkRecorder(Recorder):
         if not self._start:
             whole = (*query.shape[:2], self._tokens, query.shape[3])
             self.add(module, replace(call), output)
-            self.calls[-1].query = query.new_empty(whole)
+            if self.calls[-1].kept:
+                self.calls[-1].query = query.new_empty(whole)
             self._outputs.append([])
         kept = self.calls[self._number]
+        if not kept.kept:
+            self._number += 1
+            return output
         kept.query[:, :, self._start : stop] = query
         kept.key, kept.value = call.key, call.value  # the cache's own
         kept.mask = _of_all(call, self._start, self._tokens)
@@ -76,19 +80,13 @@ class ChunkRecorder(Recorder):
         return output
 
 
-def in_chunks(
-    loaded: LoadedModel,
-    encoded: Encoded,
-    changes: Changes | None = None,
-    what: Recording = EVERYTHING,
-) -> bool:
-    """Whether a prompt runs in chunks: a long one through a model that then gives the same.
+def has_chunks(loaded: LoadedModel, encoded: Encoded) -> bool:
+    """Whether a prompt can run in chunks: a long one through a model that then gives the same.
 
-    That is tried once, on the first long prompt's beginning. Where fewer layers are recorded, or
-    elsewhere, the cache would hold what the recording is to save.
+    That is tried once, on the first long prompt's beginning.
     """
     tokens = len(encoded.sides[-1].tokens)
-    if ranks.group() is not None or what != EVERYTHING or changes:
+    if ranks.group() is not None:
         return False
     if tokens <= LONG or loaded.capture != "interface" or loaded.predicts != "next":
         return False
@@ -102,14 +100,15 @@ def chunked(
     encoded: Encoded,
     check_cancel: CheckCancel = never,
     progress: Report = silent,
+    what: Recording = EVERYTHING,
     rows: int = 0,
 ) -> tuple[tuple[Tower, ...], Any]:
-    """As `forward`, in chunks of so many rows; 0: `ROWS`."""
+    """As `forward`, in chunks of so many rows; 0: `ROWS`. What is not recorded is in the cache."""
     model, inputs = loaded.model, arguments(loaded.model, encoded)
     ids = inputs["input_ids"]
     rows = rows or ROWS
     starts = range(0, ids.shape[1], rows)
-    recorder, cache = ChunkRecorder(model, ids.shape[1]), DynamicCache()
+    recorder, cache = ChunkRecorder(model, ids.shape[1], what), DynamicCache()
     logits: list[Tensor] = []
     with torch.no_grad(), listening(recorder):
         for done, start in enumerate(starts):

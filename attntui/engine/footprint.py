@@ -67,6 +67,11 @@ class Footprint:
                 found[number] = found.get(number, 0) + growth.at(queries, keys)
         return found
 
+    def cached(self, tokens: int) -> dict[int, int]:
+        """Bytes of keys and values by the layer's number, where the text is a single one."""
+        (layers,) = self.layers.values()
+        return {number: growth._replace(query=0).at(0, tokens) for number, growth in layers.items()}
+
     def work(self, lengths: dict[Side, int], eager: bool, itemsize: int) -> int:
         """Bytes that a forward needs and gives back, and what layers share."""
         sizes = [tuple(lengths[side] for side in SIDES[stack]) for stack in self.layers]

@@ -66,7 +66,7 @@ class Whole:
             again.loaded,
             encoded,
             number,
-            plan=room.plan(again.loaded, encoded, self._record),
+            plan=room.plan(again.loaded, encoded, self._record, whole=bool(again.changes)),
             changes=again.changes,
             check_cancel=work.check_cancel,
         )

@@ -75,7 +75,7 @@ def _lengthened(run: Run, request: GetReach, check_cancel: CheckCancel, progress
     if again is None:
         raise UserError(NO_MODEL)
     prompt = repeated(again.loaded, again.encoded, request.times)
-    what = room.plan(again.loaded, prompt, run.plan.record).recording
+    what = room.plan(again.loaded, prompt, run.plan.record, whole=True).recording
     changes = again.changes or None
     towers, _ = forward(again.loaded, prompt, check_cancel, progress, changes=changes, what=what)
     return next(tower for tower in towers if tower.name == request.stack)

@@ -4,7 +4,7 @@ On a CPU nothing refuses an allocation that is too large: the kernel ends the pr
 the model with it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -15,7 +15,7 @@ from attntui.core.selection import choose, describe, parse_selection, spread
 from attntui.core.tokens import sanitise
 from attntui.engine import devices, ranks
 from attntui.engine.capture import EVERYTHING, Recording
-from attntui.engine.chunks import ROWS, in_chunks
+from attntui.engine.chunks import ROWS, has_chunks
 from attntui.engine.footprint import Footprint
 from attntui.engine.late_logits import late_head, logits_bytes
 from attntui.engine.model import Encoded, LoadedModel
@@ -33,6 +33,8 @@ class Plan:
     record: str = "all"
     recording: Recording = EVERYTHING
     note: str = ""
+    in_chunks: bool = False
+    """Whether it runs in `chunks`, there being no room for one forward over all of it."""
 
 
 @dataclass(frozen=True)
@@ -40,42 +42,49 @@ class Need:
     """Bytes that a run takes: for work, for its outputs, and for the attention of each layer."""
 
     work: int
-    parts: int
-    """For work where every layer is recorded on its device, which may be in chunks."""
     outputs: int
     layers: dict[int, int]
+    chunk: int | None = None
+    """For work in chunks; None: it runs whole or not at all."""
+    cached: dict[int, int] = field(default_factory=dict)
+    """What chunks hold of each layer, recorded or not."""
 
 
-def plan(loaded: LoadedModel, encoded: Encoded, record: str | None = None) -> Plan:
+def plan(
+    loaded: LoadedModel, encoded: Encoded, record: str | None = None, whole: bool = False
+) -> Plan:
     """What a run of a prompt keeps; ranks decide each for what it holds, or none goes on.
 
-    Everything, on the model's device; on the CPU where the device has no room for it. Fewer layers
-    only where somebody says so.
+    Everything, on the model's device; where that has no room for it, in chunks or on the CPU. Fewer
+    layers only where somebody says so.
 
     Args:
         record: as in `ModelOptions`; None: what the model was loaded with.
+        whole: it will be one forward, as where something is changed.
 
     Raises:
         NoRoom: it takes more memory than there is, and fewer layers would not.
         UserError: it takes more memory than there is, or there are no such layers.
     """
-    return ranks.agreed(lambda: _own_plan(loaded, encoded, record))
+    return ranks.agreed(lambda: _own_plan(loaded, encoded, record, whole))
 
 
-def _own_plan(loaded: LoadedModel, encoded: Encoded, record: str | None) -> Plan:
+def _own_plan(loaded: LoadedModel, encoded: Encoded, record: str | None, whole: bool) -> Plan:
     record = loaded.options.record if record is None else record
     footprint = loaded.footprint
     if footprint is None:  # the check prompt at load
         return Plan()
-    room = _Room(loaded, footprint, need(loaded, footprint, encoded))
+    room = _Room(loaded, footprint, need(loaded, footprint, encoded, whole))
     found = room.most() if record == "fit" else room.place(_asked(loaded, footprint, record))
     if found is None:
         raise room.refusal(len(encoded.sides[-1].tokens), record)
     return found
 
 
-def smaller(loaded: LoadedModel, plan: Plan, record: str | None) -> Plan | None:
-    """What to try where memory ran out all the same: the CPU, or half the layers; None: nothing.
+def smaller(loaded: LoadedModel, encoded: Encoded, plan: Plan, record: str | None) -> Plan | None:
+    """What to try where memory ran out all the same: chunks, the CPU, or half the layers.
+
+    None: nothing.
 
     Nothing on ranks: the others are still inside the forward that failed here.
     """
@@ -84,17 +93,21 @@ def smaller(loaded: LoadedModel, plan: Plan, record: str | None) -> Plan | None:
         return None
     room = _Room(loaded, footprint, None)
     layers = plan.recording.layers or footprint.numbers
+    if not (plan.in_chunks or plan.recording.on_cpu) and has_chunks(loaded, encoded):
+        return replace(plan, in_chunks=True)
     if not plan.recording.on_cpu and room.has_other_devices and options.keep_on == "auto":
         return room.plan(layers, on_cpu=True)
     if (options.record if record is None else record) != "fit" or len(layers) == 1:
         return None
     numbers = sorted(layers)
     half = frozenset(numbers[at] for at in spread(len(numbers) // 2, len(numbers)))
-    return room.plan(half, plan.recording.on_cpu) if footprint.is_some(half) else None
+    if not footprint.is_some(half):
+        return None
+    return room.plan(half, plan.recording.on_cpu, plan.in_chunks)
 
 
-def need(loaded: LoadedModel, footprint: Footprint, encoded: Encoded) -> Need:
-    """What a run of everything takes."""
+def need(loaded: LoadedModel, footprint: Footprint, encoded: Encoded, whole: bool = False) -> Need:
+    """What a run of everything takes; see `plan`."""
     lengths: dict[Side, int] = {side.name: len(side.tokens) for side in encoded.sides}
     itemsize = loaded.dtype.itemsize
     if late_head(loaded, encoded) is None:
@@ -103,8 +116,11 @@ def need(loaded: LoadedModel, footprint: Footprint, encoded: Encoded) -> Need:
         width = loaded.model.get_input_embeddings().weight.shape[-1]
         outputs = 2 * width * itemsize * lengths[encoded.sides[-1].name]
     work = footprint.work(lengths, loaded.capture == "eager", itemsize)
-    parts = work * ROWS // lengths["text"] if in_chunks(loaded, encoded) else work
-    return Need(work, parts, outputs, footprint.recorded(lengths))
+    found = Need(work, outputs, footprint.recorded(lengths))
+    if whole or not has_chunks(loaded, encoded):
+        return found
+    tokens = lengths["text"]
+    return replace(found, chunk=work * ROWS // tokens, cached=footprint.cached(tokens))
 
 
 def _asked(loaded: LoadedModel, footprint: Footprint, record: str) -> frozenset[int]:
@@ -128,7 +144,7 @@ class _Room:
 
     def __init__(self, loaded: LoadedModel, footprint: Footprint, need: Need | None) -> None:
         self._loaded, self._footprint = loaded, footprint
-        self._need = need or Need(0, 0, 0, {})
+        self._need = need or Need(0, 0, {})
         self._at = {number: loaded.device_of(number) for number in footprint.numbers}
         self._devices = {*self._at.values(), loaded.device}
         # By name, so that ranks, each on a GPU of its own, ask of the same kinds in the same order.
@@ -141,9 +157,14 @@ class _Room:
         keep_on = self._loaded.options.keep_on
         ways = {"auto": (False, True), "device": (False,), "cpu": (True,)}[keep_on]
         for on_cpu in ways if self.has_other_devices else (False,):
-            if self._fits(layers, on_cpu):
-                return self.plan(layers, on_cpu)
+            for in_chunks in self._chunkings(on_cpu):
+                if self._fits(layers, on_cpu, in_chunks):
+                    return self.plan(layers, on_cpu, in_chunks)
         return None
+
+    def _chunkings(self, on_cpu: bool) -> tuple[bool, ...]:
+        """Whole, then in chunks: not where the cache that these keep is what has no room."""
+        return (False,) if on_cpu or self._need.chunk is None else (False, True)
 
     def most(self) -> Plan | None:
         """As many layers as there is room for, evenly apart; None: not even one."""
@@ -154,37 +175,41 @@ class _Room:
                 return found
         return None
 
-    def plan(self, layers: frozenset[int], on_cpu: bool) -> Plan:
+    def plan(self, layers: frozenset[int], on_cpu: bool, in_chunks: bool = False) -> Plan:
         """The plan that keeps these layers, with what is not as it was asked for said."""
         notes = []
         if on_cpu and self._loaded.options.keep_on == "auto":
             notes.append(f"q, k and v are kept on the CPU: {self._loaded.device} has no room.")
         every = self._footprint.numbers
         if layers == every:
-            return Plan("all", Recording(on_cpu=on_cpu), " ".join(notes))
+            return Plan("all", Recording(on_cpu=on_cpu), " ".join(notes), in_chunks)
         kept, calls = describe(sorted(layers)), self._footprint.calls
         notes.append(f"Recorded: layers {kept} of the {len(every)} that have attention.")
         wanted = frozenset(at for at, number in enumerate(calls) if number in layers)
-        return Plan(kept, Recording(layers, wanted, on_cpu), " ".join(notes))
+        return Plan(kept, Recording(layers, wanted, on_cpu), " ".join(notes), in_chunks)
 
-    def _fits(self, layers: frozenset[int], on_cpu: bool) -> bool:
-        wanted = self._wanted(layers, on_cpu)
+    def _fits(self, layers: frozenset[int], on_cpu: bool, in_chunks: bool) -> bool:
+        wanted = self._wanted(layers, on_cpu, in_chunks)
         return all(
             (free := self._free[device]) is None or count <= free
             for device, count in wanted.items()
         )
 
-    def _wanted(self, layers: frozenset[int], on_cpu: bool) -> dict[torch.device, int]:
+    def _wanted(
+        self, layers: frozenset[int], on_cpu: bool, in_chunks: bool
+    ) -> dict[torch.device, int]:
         """Bytes by device. An eager model gives every layer, whichever are kept."""
         need = self._need
-        is_whole = layers == self._footprint.numbers and not on_cpu
-        wanted = dict.fromkeys(self._devices, (need.parts if is_whole else need.work) + SPARE)
+        work = need.chunk if in_chunks and need.chunk is not None else need.work
+        wanted = dict.fromkeys(self._devices, work + SPARE)
         wanted[self._loaded.device] += need.outputs
         if on_cpu:
             wanted.setdefault(CPU, SPARE)
         is_eager = self._loaded.capture == "eager"
         for number in self._footprint.numbers if is_eager else layers:
             wanted[CPU if on_cpu else self._at[number]] += need.layers[number]
+        for number in need.cached.keys() - layers if in_chunks else ():
+            wanted[self._at[number]] += need.cached[number]
         return wanted
 
     def refusal(self, tokens: int, record: str) -> UserError:
@@ -192,7 +217,7 @@ class _Room:
         every = self._footprint.numbers
         layers = every if record == "fit" else _asked(self._loaded, self._footprint, record)
         on_cpu = self._loaded.options.keep_on == "cpu" and self.has_other_devices
-        wanted = self._wanted(layers, on_cpu)
+        wanted = self._wanted(layers, on_cpu, self._chunkings(on_cpu)[-1])
         device = max(wanted, key=lambda each: wanted[each] - (self._free[each] or 0))
         recorded = sum(self._need.layers[number] for number in layers)
         count = f"{len(layers)} layer{'s' if len(layers) > 1 else ''}"

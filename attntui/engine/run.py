@@ -12,7 +12,7 @@ from attntui.engine import hidden, room, targets, trust
 from attntui.engine.again import Again
 from attntui.engine.axis import axis
 from attntui.engine.capture import Changes
-from attntui.engine.chunks import chunked, in_chunks
+from attntui.engine.chunks import chunked
 from attntui.engine.forward import CheckCancel, Report, forward, held_bytes, never, silent
 from attntui.engine.late_logits import LateLogits, Logits, last_row_only, late_head
 from attntui.engine.model import Encoded, LoadedModel
@@ -43,12 +43,12 @@ def trace(
         UserError: the model has no attention that can be shown, or the prompt needs more memory
             than there is.
     """
-    plan = room.plan(loaded, encoded) if plan is None else plan
+    plan = room.plan(loaded, encoded, whole=bool(changes)) if plan is None else plan
     started = perf_counter()
     head = late_head(loaded, encoded)
     with last_row_only(None if head is None else head.body) as states:
-        if in_chunks(loaded, encoded, changes, plan.recording):
-            towers, outputs = chunked(loaded, encoded, check_cancel, progress)
+        if plan.in_chunks:
+            towers, outputs = chunked(loaded, encoded, check_cancel, progress, plan.recording)
         else:
             towers, outputs = forward(
                 loaded, encoded, check_cancel, progress, changes=changes, what=plan.recording

@@ -144,7 +144,7 @@ class Session:
                     progress=work.progress,
                 )
             except (MemoryError, RuntimeError) as error:
-                smaller = room.smaller(loaded, plan, request.record)
+                smaller = room.smaller(loaded, encoded, plan, request.record)
                 if smaller is None or not is_out_of_memory(error):
                     raise
             # Not above: there the traceback's frames still hold the tensors.
@@ -175,7 +175,7 @@ class Session:
             base.again.loaded,
             base.encoded,
             request.run,
-            plan=room.plan(base.again.loaded, base.encoded, base.plan.record),
+            plan=room.plan(base.again.loaded, base.encoded, base.plan.record, whole=True),
             changes=changes(base, request.edits),
             check_cancel=work.check_cancel,
             progress=work.progress,

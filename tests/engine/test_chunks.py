@@ -3,9 +3,10 @@
 import pytest
 import torch
 
-from attntui.engine import chunks, run
-from attntui.engine.chunks import chunked, in_chunks
-from attntui.engine.forward import forward
+from attntui.engine import chunks, room, run
+from attntui.engine.capture import Recording
+from attntui.engine.chunks import chunked, has_chunks
+from attntui.engine.forward import forward, held_bytes
 from attntui.engine.layers import RecordedLayer
 from tests.engine import families
 
@@ -25,7 +26,7 @@ def test_chunks_give_what_one_forward_gives(name: str) -> None:
     loaded = families.build(name)
     prompt = families.prompt(loaded)
     loaded.stacks = tuple(tower.info for tower in forward(loaded, prompt)[0])
-    assert in_chunks(loaded, prompt, None)
+    assert has_chunks(loaded, prompt)
     (whole,), outputs = forward(loaded, prompt)
     (found,), parts = chunked(loaded, prompt, rows=13)
     torch.testing.assert_close(parts.logits, outputs.logits, atol=2e-5, rtol=1e-5)
@@ -45,7 +46,7 @@ def test_what_would_not_be_the_same_runs_whole(name: str) -> None:
     loaded = families.build(name)
     prompt = families.prompt(loaded)
     loaded.stacks = tuple(tower.info for tower in forward(loaded, prompt)[0])
-    assert not in_chunks(loaded, prompt, None)
+    assert not has_chunks(loaded, prompt)
 
 
 def test_a_model_whose_chunks_differ_runs_whole() -> None:
@@ -56,7 +57,22 @@ def test_a_model_whose_chunks_differ_runs_whole() -> None:
     rotary = loaded.model.model.rotary_emb
     plain = rotary.forward
     rotary.forward = lambda x, position_ids: plain(x, position_ids - position_ids.min())
-    assert not in_chunks(loaded, prompt, None)
+    assert not has_chunks(loaded, prompt)
+
+
+@pytest.mark.parametrize("name", ["gpt2", "mistral"])
+def test_layers_that_are_recorded_are_the_same_and_others_leave_nothing(name: str) -> None:
+    loaded = families.build(name)
+    prompt = families.prompt(loaded)
+    what = Recording(frozenset({1}), frozenset({1}))
+    (whole,), _ = forward(loaded, prompt, what=what)
+    (found,), _ = chunked(loaded, prompt, what=what, rows=13)
+    assert found.info == whole.info
+    (layer,), (other,) = whole.present, found.present
+    torch.testing.assert_close(
+        other.rows(0, other.queries), layer.rows(0, layer.queries), atol=1e-6, rtol=1e-5
+    )
+    assert held_bytes((found,)) == held_bytes((whole,))
 
 
 def test_nothing_is_kept_twice_and_progress_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,8 +81,14 @@ def test_nothing_is_kept_twice_and_progress_goes_on(monkeypatch: pytest.MonkeyPa
     prompt = families.prompt(loaded)
     loaded.stacks = tuple(tower.info for tower in forward(loaded, prompt)[0])
     told: list[tuple[int, int]] = []
-    found = run.trace(loaded, prompt, 1, progress=lambda _, done, total: told.append((done, total)))
-    at_once = run.trace(loaded, prompt, 2, changes={99: None})  # type: ignore[dict-item]
+    found = run.trace(
+        loaded,
+        prompt,
+        1,
+        plan=room.Plan(in_chunks=True),
+        progress=lambda _, done, total: told.append((done, total)),
+    )
+    at_once = run.trace(loaded, prompt, 2)
     assert found.recorded_bytes == at_once.recorded_bytes
     layers = len(found.views.tower("self").layers)
     chunked_ = [pair for pair in told if pair[1] == 4 * layers]

@@ -30,7 +30,7 @@ from attntui.core.protocol import (
     Trace,
     View,
 )
-from attntui.engine import capture, devices, encoding, failures, loading, room, run
+from attntui.engine import capture, chunks, devices, encoding, failures, loading, room, run
 from attntui.engine.model import LoadedModel
 from attntui.engine.session import Session
 
@@ -106,6 +106,42 @@ def test_what_does_not_fit_is_refused_with_what_would(
     assert not isinstance(caught.value, NoRoom) and "fit" not in str(caught.value)
     monkeypatch.setattr(devices, "available", lambda: fixed + sum(layers.values()))
     assert room.plan(demo, encoded).recording == capture.EVERYTHING
+
+
+@pytest.fixture
+def short_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The text above is long, and a chunk of it short."""
+    monkeypatch.setattr(chunks, "LONG", 5)
+    monkeypatch.setattr(chunks, "TRIED", 10)
+    monkeypatch.setattr(room, "ROWS", 2)
+
+
+@pytest.mark.usefixtures("short_chunks")
+def test_what_has_no_room_to_run_whole_runs_in_chunks(
+    demo: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    need, encoded = needed(demo)
+    layers = sum(need.layers.values())
+    assert need.chunk is not None and need.chunk < need.work
+    whole, parts = (work + need.outputs + room.SPARE + layers for work in (need.work, need.chunk))
+    for free, in_chunks in ((whole, False), (whole - 1, True), (parts, True)):
+        monkeypatch.setattr(devices, "available", lambda free=free: free)
+        found = room.plan(demo, encoded)
+        assert (found.record, found.in_chunks) == ("all", in_chunks)
+    with pytest.raises(UserError, match="shorten it"):
+        room.plan(demo, encoded, whole=True)  # as an edit's, which is one forward
+    # One layer alone never takes more than all of them.
+    assert room.plan(demo, encoded, "0").in_chunks
+    monkeypatch.setattr(devices, "available", lambda: parts - 1)
+    with pytest.raises(NoRoom):
+        room.plan(demo, encoded)
+    assert room.plan(demo, encoded, "fit").in_chunks
+    # Where memory runs out all the same: chunks first, then fewer layers in chunks.
+    first = room.smaller(demo, encoded, room.Plan(), None)
+    assert first == room.Plan(in_chunks=True)
+    assert room.smaller(demo, encoded, first, None) is None
+    second = room.smaller(demo, encoded, first, "fit")
+    assert second is not None and second.in_chunks and second.recording.layers is not None
 
 
 def test_as_many_layers_as_fit(demo: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -243,12 +279,12 @@ def test_a_gpu_that_has_no_room_keeps_on_the_cpu(
     assert room.plan(elsewhere, encoded).recording.on_cpu
     # Where memory runs out all the same: the CPU first, then fewer layers.
     elsewhere.options = demo.options
-    first = room.smaller(elsewhere, room.Plan(), None)
+    first = room.smaller(elsewhere, encoded, room.Plan(), None)
     assert first is not None and first.recording.on_cpu
-    assert room.smaller(elsewhere, first, None) is None
-    second = room.smaller(elsewhere, first, "fit")
+    assert room.smaller(elsewhere, encoded, first, None) is None
+    second = room.smaller(elsewhere, encoded, first, "fit")
     assert second is not None and second.recording.on_cpu
     assert len(second.recording.layers or ()) == len(need.layers) // 2
     # Ranks wait for each other inside the forward: one alone cannot run again.
     monkeypatch.setattr("attntui.engine.ranks._group", object())
-    assert room.smaller(elsewhere, room.Plan(), "fit") is None
+    assert room.smaller(elsewhere, encoded, room.Plan(), "fit") is None

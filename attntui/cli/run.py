@@ -68,7 +68,7 @@ def _run(arguments: Sequence[str]) -> int:
     try:
         return _obey(app, arguments, config)
     except typer.TyperException as error:
-        raise UserError(error.format_message()) from error
+        raise UserError(error.format_message().replace("Value error, ", "")) from error
 
 
 @contextlib.contextmanager

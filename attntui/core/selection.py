@@ -21,9 +21,12 @@ def parse_selection(text: str, option: str) -> Selection:
     ranges = []
     for item in text.split(","):
         match = _ITEM.fullmatch(item)
-        first, last = (match[1], match[2] or match[1]) if match else ("1", "0")
-        if int(first) > int(last):
+        if match is None:
             raise UserError(f"{option} {text!r} is neither all nor a list such as 0,3-5.")
+        first, last = match[1], match[2] or match[1]
+        if int(first) > int(last):
+            backwards = f"{option} {text!r} has a range that runs backwards"
+            raise UserError(f"{backwards}: write {last}-{first}.")
         ranges.append((int(first), int(last)))
     return tuple(ranges)
 

@@ -175,8 +175,7 @@ class Server:
                 together = lead(self._parallel)
         except Exception as error:
             traceback.print_exc()
-            reason = sanitise(f"{type(error).__name__}: {error}")
-            self._end(self._next(), f"The engine could not {work}: {reason}")
+            self._end(self._next(), f"The engine could not {work}: {reason(error)}")
         # What is imported is never garbage: to look through it makes each collection, and with it
         # the first picture of each run, 170 ms later (5 without, torch 2.13).
         gc.freeze()
@@ -298,6 +297,15 @@ def serve_rank(parallel: "Parallel", parent: int | None = None) -> NoReturn:
     from attntui.engine.together import follow
 
     follow(parallel)
+
+
+def reason(error: Exception) -> str:
+    """Why an engine could not begin, and what to do where that is known."""
+    said = f"{type(error).__name__}: {error}".rstrip(": ")
+    # What the loader says of a library that has no room ends with one of these.
+    if isinstance(error, MemoryError) or "annot allocate memory" in said or "failed to map" in said:
+        return "there is too little memory for that; free some, or raise its limit (ulimit -v)."
+    return sanitise(said)
 
 
 def _when_told_to_end(then: Callable[[], object]) -> None:

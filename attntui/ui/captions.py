@@ -50,7 +50,9 @@ def view_title(view: View, step: int, look: Look, sampled: int = 0) -> Title:
         short = "drifts to the first token"
         title.append((f"{short} with depth", short, "drifts"))
     if sampled:
-        title.append((f"so far {sampled} of {step} rows", "so far a sample", "sample"))
+        title.append(
+            (f"so far from {sampled} of every {step} rows", "so far from a sample", "sample")
+        )
     return [*title, *readings(look), *_cells(step, step, look), ROWS_AND_COLUMNS]
 
 

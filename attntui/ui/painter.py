@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from typing import TYPE_CHECKING, Literal, cast
 
 from msgspec.structs import replace
@@ -33,6 +33,7 @@ from attntui.core.protocol import (
 from attntui.render.ranking import Entry, top_entries
 from attntui.ui import captions
 from attntui.ui.choices import PageName, Unit
+from attntui.ui.late import Late
 from attntui.ui.messages import RequestsChanged
 from attntui.ui.order import OrderSweep
 from attntui.ui.session import Session
@@ -63,9 +64,14 @@ class Painter:
     """Asks at most once for the same thing; an answer older than what is painted is dropped."""
 
     def __init__(
-        self, screen: Screen[None], session: Session, complain: Callable[[str], None]
+        self,
+        screen: Screen[None],
+        session: Session,
+        complain: Callable[[str], None],
+        wait: Callable[[str, float | None], object],
     ) -> None:
         self._screen, self._session, self._complain = screen, session, complain
+        self._late = Late(wait, screen.set_timer)
         self._asked: dict[Slot, Request] = {}
         self._count = 0
         self._painted: dict[Slot, int] = {}
@@ -148,6 +154,13 @@ class Painter:
         self._asked.pop((page, name), None)
         self._screen.workers.cancel_group(self._screen, _name((page, name)))
 
+    def give_up(self) -> bool:
+        """Give up what has taken long, until something else is looked at; False: there is none."""
+        late = self._late.names
+        for name in late:
+            self._screen.workers.cancel_group(self._screen, name)
+        return bool(late)
+
     def _give_up(self, slot: Slot) -> None:
         """Give up what a slot asked for, if it takes long: it would keep the next one waiting.
 
@@ -204,8 +217,10 @@ class Painter:
         number: int,
         progress: Callable[[Progress], None] | None = None,
     ) -> None:
+        name = _name(slot)
         try:
-            reply, arrays = await self._session.latest(_name(slot), request, progress)
+            with nullcontext(progress) if progress else self._late.waiting(name) as tell:
+                reply, arrays = await self._session.latest(name, request, tell)
         except (Superseded, EngineGone):
             return
         except (UserError, EngineFault) as error:

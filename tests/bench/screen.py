@@ -20,7 +20,7 @@ RIGHT, LEFT, DOWN, UP = ("\x1b[1;2C", "\x1b[1;2D", "\x1b[1;2B", "\x1b[1;2A")
 BACK = {RIGHT: LEFT, LEFT: RIGHT, DOWN: UP, UP: DOWN}
 EMPTY, DELETE, ENTER = "\x15", "\x7f", "\r"
 NO_LIMITS = Limits(3600, 2**60)
-UNFINISHED = re.compile(r"so far|running|loading")
+UNFINISHED = re.compile(r"so far|running|loading|computing")
 """What the screen says while more of its picture is to come."""
 QUIET = 1.5
 """Seconds of silence after which a picture is complete, where its parts take less."""

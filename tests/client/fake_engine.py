@@ -164,6 +164,11 @@ def window(call: int, request: GetWindow) -> None:
         return
     if isinstance(view, Rollout) and os.environ.get("FAKE_ROLLOUT_KILLS"):
         os.kill(os.getpid(), signal.SIGKILL)
+    if isinstance(view, Rollout) and os.environ.get("FAKE_ROLLOUT_LASTS"):
+        send(call, Progress("rollout", 1, 4))
+        if not wait(call, 60):
+            send(call, Failed("cancelled", "Cancelled."))
+            return
     layer, head = (view.layer, view.head) if isinstance(view, Head) else (9, 9)
     queries = np.arange(*request.rows)[:, None]
     keys = np.arange(*request.keys)[None]

@@ -20,10 +20,15 @@ def test_lists_are_read(text: str, numbers: list[int]) -> None:
     assert choose(parse_selection(text, "--layers"), 7, "layer", "m") == numbers
 
 
-@pytest.mark.parametrize("text", ["", "x", "-1", "3-1", "1,,2", "1;2", "0-", "9" * 40, "٣"])
+@pytest.mark.parametrize("text", ["", "x", "-1", "1,,2", "1;2", "0-", "9" * 40, "٣"])
 def test_nonsense_is_refused(text: str) -> None:
     with pytest.raises(UserError, match=r"--heads .* is neither all nor a list"):
         choose(parse_selection(text, "--heads"), 7, "head", "m")
+
+
+def test_a_range_that_runs_backwards_is_turned() -> None:
+    with pytest.raises(UserError, match=r"--heads '0,3-1' has a range .* backwards: write 1-3"):
+        parse_selection("0,3-1", "--heads")
 
 
 def test_a_number_too_large_is_named_at_once() -> None:

@@ -44,6 +44,7 @@ from attntui.core.protocol import (
     Traced,
     Unload,
 )
+from attntui.engine import server
 from attntui.engine.server import Job, Server, Writer
 
 LONG = "the boy went into the garden " * 400
@@ -353,3 +354,12 @@ def test_memory_is_given_back_once_the_failed_work_is_gone() -> None:
     assert answer.id == 4
     assert isinstance(answer.reply, Failed) and answer.reply.kind == "room"
     assert "shorten" in answer.reply.message
+
+
+@pytest.mark.parametrize(
+    "error",
+    [MemoryError(), ImportError("libtorch.so: failed to map segment from shared object")],
+)
+def test_an_engine_that_cannot_begin_for_want_of_memory_says_what_to_do(error: Exception) -> None:
+    assert "raise its limit (ulimit -v)" in server.reason(error)
+    assert server.reason(ImportError("no torch")) == "ImportError: no torch"

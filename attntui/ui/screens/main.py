@@ -98,7 +98,9 @@ class MainScreen(
         self.look = start.look or Look(
             stack=start.attention or "self", layer=start.layer or 0, head=start.head or 0
         )
-        self.painter = Painter(self, self.session, lambda sentence: self.say(sentence, True))
+        self.painter = Painter(
+            self, self.session, lambda sentence: self.say(sentence, True), self._show_late
+        )
         self._start, self.tables = start, start.tables
         self._trouble = ""
         self._is_refused = False
@@ -167,15 +169,24 @@ class MainScreen(
         self.query_one(StatusLine).show_waiting(message.what, message.share)
         self.query_one("#grid", AttentionGrid).show_waiting(message.what, message.share)
 
+    def _show_late(self, what: str, share: float | None) -> None:
+        """What a pane waits for; what the session waits for comes first."""
+        if not self.session.busy:
+            for line in self.query(StatusLine):  # none while the screen goes
+                line.show_waiting(what or self._missing, share)
+
     @on(Idle)
     def _stop_waiting(self) -> None:
         self.query_one("#grid", AttentionGrid).show_waiting(self._trouble, None)
-        loads = "Ctrl+O opens one" if self._is_refused else "U loads it"
-        missing = "" if self.session.base is not None else "the prompt has not run · R tries again"
-        if self.session.model is None:
-            missing = f"no model loaded · {loads}"
-        self.query_one(StatusLine).show_waiting(missing, None)
+        self.query_one(StatusLine).show_waiting(self._missing, None)
         self._follow()  # what was given up for what has ended
+
+    @property
+    def _missing(self) -> str:
+        """What there is not, and the key that brings it."""
+        if self.session.model is None:
+            return f"no model loaded · {'Ctrl+O opens one' if self._is_refused else 'U loads it'}"
+        return "" if self.session.base is not None else "the prompt has not run · R tries again"
 
     @on(ModelReady)
     def _model_ready(self, message: ModelReady) -> None:
@@ -374,7 +385,9 @@ class MainScreen(
         elif self.page.give_up():
             self.painter.stop(self.look.page, "reach")
         elif self.focused is self.page:
-            if not self.stop_swapping():
+            if self.painter.give_up():
+                self.say("Given up; another row, head or key asks anew.")
+            elif not self.stop_swapping():
                 self.say("Nothing is running. q quits.")
         else:
             self.focus_page()

@@ -10,7 +10,7 @@ from attntui.core.protocol import Token, Top, Word
 from attntui.core.tokens import visible
 
 EIGHTHS = " ▏▎▍▌▋▊▉"
-LABEL_LIMIT = 16
+LABEL_LEAST, LABEL_LIMIT = 4, 16
 MOST_PLACES = 6
 NOTHING = 0.5 * 10**-MOST_PLACES
 """Less than this is 0 with that many places."""
@@ -58,10 +58,10 @@ def bar(share: float, width: int) -> str:
     return ("█" * full + EIGHTHS[part].strip()).ljust(width)
 
 
-def label_room(entries: Sequence[Entry], most: int) -> int:
-    """Columns for the labels of a list, at least 4 and at most `most`."""
+def label_room(entries: Sequence[Entry], most: int = LABEL_LIMIT) -> int:
+    """Columns for the labels of a list, at most `most`, but never none."""
     longest = max((cell_len(entry.label) for entry in entries), default=1)
-    return max(4, min(longest, LABEL_LIMIT, most))
+    return max(LABEL_LEAST, min(longest, LABEL_LIMIT, most))
 
 
 def top_entries(

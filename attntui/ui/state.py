@@ -1,6 +1,7 @@
 """What is looked at: one small immutable value. A key changes it; everything shown follows."""
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from msgspec.structs import replace as replace_struct
@@ -141,7 +142,7 @@ class Look:
             return self.run.stacks
         return self.model.stacks if self.model is not None else ()
 
-    @property
+    @cached_property
     def stack_info(self) -> StackInfo | None:
         """The stack looked at; None before a model is loaded."""
         return next((stack for stack in self.stacks if stack.name == self.stack), None)
@@ -166,11 +167,11 @@ class Look:
             return ()
         return side.words if self.words and side.words else side.tokens
 
-    @property
+    @cached_property
     def queries(self) -> tuple[Unit, ...]:
         return self.units("queries")
 
-    @property
+    @cached_property
     def keys(self) -> tuple[Unit, ...]:
         return self.units("keys")
 

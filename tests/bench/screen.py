@@ -49,14 +49,19 @@ class Screen:
     @property
     def text(self) -> str:
         """What is on the screen, up to the last whole control sequence."""
+        self._see()
+        return self._picture.text
+
+    def _see(self) -> None:
+        """Read what has come since."""
         stream = self.terminal.stream
         whole = max(stream.rfind(b"\x1b"), self._fed)
         self._picture.feed(stream[self._fed : whole])
         self._fed = whole
-        return self._picture.text
 
     def send(self, keys: str) -> float:
         """Press keys, and the time at which they were."""
+        self._see()  # not while the program works on the keys: it has two cores, and two processes
         start = time.perf_counter()
         self.terminal.send(keys)
         return start

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
+from textual.geometry import Region
 from textual.strip import Strip
 
 from attntui.core.protocol import GetWindow, Reply, Request
@@ -61,6 +62,8 @@ class AttentionGrid(Page):
         self.share: float | None = None
         self._levels: list[list[int]] = []
         self._header: list[list[str]] = []
+        self._painted: GridFrame | None = None
+        """The frame of all lines while they are painted."""
         self._measured: tuple[tuple[Unit, ...], int] = ((), LABEL_LEAST)
         """The queries, and the columns that their labels need."""
 
@@ -191,6 +194,8 @@ class AttentionGrid(Page):
 
     @property
     def frame(self) -> GridFrame:
+        if self._painted is not None:
+            return self._painted
         return GridFrame(
             self.scrollable_content_region.size,
             self.scroll_offset,
@@ -303,6 +308,13 @@ class AttentionGrid(Page):
 
     # Painting.
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        self._painted = self.frame  # every line asks for it
+        try:
+            return super().render_lines(crop)
+        finally:
+            self._painted = None
+
     def render_line(self, y: int) -> Strip:
         if self.look.run is None or not self._header:
             styles = self.style_of("text"), self.style_of("bar")
@@ -316,7 +328,7 @@ class AttentionGrid(Page):
 
     def _header_line(self, y: int) -> Strip:
         plain, current = self.style_of("text"), self.style_of("current")
-        segments = [Segment(" " * self.label_width, plain)]
+        segments = [Segment(" " * self.frame.label_width, plain)]
         for column in self.frame.columns():
             style = current if column == self.look.key // self.step else plain
             if self._is_marked(self.look.marked_keys, column):
@@ -333,7 +345,7 @@ class AttentionGrid(Page):
         faint = style if is_current else self.style_of("faint")
         mark = MARK if self._is_marked(self.look.marked_queries, row) else " "
         number = f"{row * self.step:>{self._number_width}}{mark}"
-        room = self.label_width - self._number_width - 2
+        room = self.frame.label_width - self._number_width - 2
         text = visible(token.text)
         text = text + "…" if self.step > 1 else text
         return [Segment(number, faint), Segment(fit(text, room), style), Segment(" ", style)]

@@ -53,11 +53,12 @@ class Overview(Page, can_focus=False):
         before, self.look = self.look, look
         if before.run is not look.run or (before.stack, before.words) != (look.stack, look.words):
             self.asked = self._weights = self._dots = None
+            self.refresh()
         self._appear()
         if (before.scale, before.threshold) != (look.scale, look.threshold):
             self._shade()
+            self.refresh()
         self._update_title()
-        self.refresh()
 
     def _appear(self) -> None:
         """Be there where the grid shows a part of a matrix of weights."""

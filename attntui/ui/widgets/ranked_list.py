@@ -9,7 +9,7 @@ from textual.geometry import Size
 from textual.strip import Strip
 
 from attntui.render.labels import fit
-from attntui.render.ranking import Entry, bar, label_room
+from attntui.render.ranking import LABEL_LEAST, Entry, bar, label_room
 from attntui.ui.captions import Title
 from attntui.ui.messages import CandidatePicked, CellPicked
 from attntui.ui.widgets.pane import Pane
@@ -31,11 +31,15 @@ class RankedList(Pane):
         self.entries: tuple[Entry, ...] = ()
         self.note = ""
         self.chosen = 0
+        self._room = self._figures = self._places = 0
 
     def show_entries(self, title: str | Title, entries: tuple[Entry, ...], note: str = "") -> None:
         """`title`, labels and `note` were made safe already."""
         self.set_title(title)
         self.entries, self.note = entries, note
+        self._figures = max((len(entry.figures) for entry in entries), default=0)
+        self._places = self._position_width()
+        self._room = label_room(entries)
         self.chosen = min(self.chosen, max(0, len(entries) - 1))
         lines = len(entries) + bool(note)
         self.virtual_size = Size(0, lines)
@@ -63,9 +67,8 @@ class RankedList(Pane):
         picked = self.has_focus and line == self.chosen
         text = self.style_of("cursor" if picked else "text")
         faint = text if picked else self.style_of("faint")
-        share = entry.figures.rjust(max(len(each.figures) for each in self.entries))
-        places = self._position_width
-        room = label_room(self.entries, width - len(share) - places - 3)
+        share, places = entry.figures.rjust(self._figures), self._places
+        room = max(LABEL_LEAST, min(self._room, width - len(share) - places - 3))
         segments = [Segment(fit(entry.label, room) + " ", text)]
         position = "" if entry.position is None else str(entry.position)
         segments.append(Segment(f"{position:>{places}} " if places else "", faint))
@@ -77,7 +80,6 @@ class RankedList(Pane):
             )
         return self.strip_of(segments)
 
-    @property
     def _position_width(self) -> int:
         """All of a list alike; of a prompt below 10,000 tokens the same from list to list."""
         if not self.axis:

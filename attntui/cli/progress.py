@@ -1,11 +1,12 @@
 """How far slow work is, on standard error: a changing line on a terminal, else a few lines."""
 
+import asyncio
 import shutil
 import sys
 import time
 from typing import Self, TextIO
 
-from attntui.core.amounts import how_far
+from attntui.core.amounts import how_far, human_bytes
 from attntui.core.protocol import Progress
 from attntui.core.tokens import sanitise
 
@@ -14,6 +15,8 @@ TERMINAL_PATIENCE, TERMINAL_INTERVAL = 0.4, 0.1
 SPARSE_INTERVAL = 10.0
 """Where there is no terminal: seconds that a stage lasts before it is told, and between two lines.
 All stages together may take as long, and the last be over when it is told."""
+GIVEN_UP = (KeyboardInterrupt, asyncio.CancelledError)
+"""What leaves slow work at Ctrl+C."""
 
 
 class ProgressLine:
@@ -26,15 +29,21 @@ class ProgressLine:
         self._since: dict[str, float] = {}
         """When each stage was heard of first: stages take turns."""
         self._width = 0
+        self._last = Progress("")
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, ending: type[BaseException] | None, *_: object) -> None:
         self.clear()
+        is_given_up = ending is not None and issubclass(ending, GIVEN_UP)
+        if is_given_up and self._last.unit == "B" and self._last.done:
+            here, total = human_bytes(self._last.done), human_bytes(self._last.total)
+            self.say(f"{here} of {total} are here; another try goes on from there.")
 
     def __call__(self, progress: Progress) -> None:
         """Show `progress`, unless something was shown a moment ago."""
+        self._last = progress
         now = time.monotonic()
         since = self._since.setdefault(progress.stage, now)
         if now < self._next or not (self._terminal or now >= since + SPARSE_INTERVAL):

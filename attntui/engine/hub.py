@@ -6,7 +6,6 @@ formats. Later steps read the local copy alone.
 
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from huggingface_hub import constants, get_cached_repo_tree, snapshot_download
 from huggingface_hub.errors import CachedRepoTreeNotFoundError, IncompleteSnapshotError
@@ -57,8 +56,11 @@ def locate(options: ModelOptions, work: Work) -> Source:
     if path.is_file():
         raise refusals.single_file(path)
     if "://" in name:
-        parts = [part for part in urlsplit(name).path.split("/") if part][:2]
-        wanted = f": {sanitise('/'.join(parts))}" if len(parts) == 2 else ", such as gpt2"
+        beyond = name.partition("://")[2].split("?")[0].split("/")[1:]
+        parts = [part for part in beyond if part]
+        is_short = parts[1:2] in (["tree"], ["blob"], ["resolve"])
+        parts = parts[: 1 if is_short else 2]
+        wanted = f": {sanitise('/'.join(parts))}" if is_short or parts[1:] else ", such as gpt2"
         raise UserError(f"A model of the hub is named without the hub's address{wanted}.")
     if _looks_local(name):
         raise UserError(f"There is no folder '{sanitise(name)}' on this machine.")

@@ -13,6 +13,7 @@ from torch import Tensor
 from attntui.core.errors import UserError
 from attntui.core.protocol import SIDES, GetOrder, PromptInput, SideInfo
 from attntui.core.retyping import place_of, swapped
+from attntui.engine import room
 from attntui.engine.again import NO_MODEL, Again
 from attntui.engine.encoding import truncate
 from attntui.engine.forward import CheckCancel, forward, never
@@ -27,7 +28,7 @@ def order(run: Run, request: GetOrder, check_cancel: CheckCancel = never) -> lis
     """The arrays `sums` and `count`, as `GetOrder` describes.
 
     Raises:
-        UserError: the stack has no words to swap, or there is no such pair of words.
+        UserError: the stack has no words to swap, there is no such pair of words, or no room.
         Cancelled: the call was given up.
     """
     tower, again = run.views.tower(request.stack), run.again
@@ -36,6 +37,8 @@ def order(run: Run, request: GetOrder, check_cancel: CheckCancel = never) -> lis
     if again is None or found is None:
         return [sums, np.zeros(1, np.int64)]
     encoded, swap = found
+    if run.plan.in_chunks:  # this forward is whole
+        room.plan(again.loaded, encoded, run.plan.record, whole=True)
     towers, _ = forward(
         again.loaded, encoded, check_cancel, changes=again.changes, what=run.plan.recording
     )

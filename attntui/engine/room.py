@@ -93,11 +93,15 @@ def smaller(loaded: LoadedModel, encoded: Encoded, plan: Plan, record: str | Non
         return None
     room = _Room(loaded, footprint, None)
     layers = plan.recording.layers or footprint.numbers
-    if not (plan.in_chunks or plan.recording.on_cpu) and has_chunks(loaded, encoded):
+    fits_some = (options.record if record is None else record) == "fit"
+    # Of some layers, chunks hold the keys of all the others too: fewer of them take less.
+    is_less = layers == footprint.numbers or not fits_some
+    is_whole = not (plan.in_chunks or plan.recording.on_cpu)
+    if is_whole and is_less and has_chunks(loaded, encoded):
         return replace(plan, in_chunks=True)
     if not plan.recording.on_cpu and room.has_other_devices and options.keep_on == "auto":
         return room.plan(layers, on_cpu=True)
-    if (options.record if record is None else record) != "fit" or len(layers) == 1:
+    if not fits_some or len(layers) == 1:
         return None
     numbers = sorted(layers)
     half = frozenset(numbers[at] for at in spread(len(numbers) // 2, len(numbers)))
@@ -217,7 +221,8 @@ class _Room:
         every = self._footprint.numbers
         layers = every if record == "fit" else _asked(self._loaded, self._footprint, record)
         on_cpu = self._loaded.options.keep_on == "cpu" and self.has_other_devices
-        wanted = self._wanted(layers, on_cpu, self._chunkings(on_cpu)[-1])
+        ways = (self._wanted(layers, on_cpu, each) for each in self._chunkings(on_cpu))
+        wanted = min(ways, key=lambda way: sum(way.values()))
         device = max(wanted, key=lambda each: wanted[each] - (self._free[each] or 0))
         recorded = sum(self._need.layers[number] for number in layers)
         count = f"{len(layers)} layer{'s' if len(layers) > 1 else ''}"

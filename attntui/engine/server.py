@@ -303,7 +303,10 @@ def reason(error: Exception) -> str:
     """Why an engine could not begin, and what to do where that is known."""
     said = f"{type(error).__name__}: {error}".rstrip(": ")
     # What the loader says of a library that has no room ends with one of these.
-    if isinstance(error, MemoryError) or "annot allocate memory" in said or "failed to map" in said:
+    has_no_room = "annot allocate memory" in said or (
+        "failed to map" in said and "permitted" not in said  # on a disk without execution
+    )
+    if isinstance(error, MemoryError) or has_no_room:
         return "there is too little memory for that; free some, or raise its limit (ulimit -v)."
     return sanitise(said)
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 LATE = 1.0
 """Seconds of silence after which it is said what an answer waits for."""
-PLAIN = "computing weights"
+PLAIN = "computing"
 """Said of an answer whose progress is not told."""
 
 
@@ -49,13 +49,13 @@ class Late:
 
         def is_late() -> None:
             self._late.append(awaited)
-            self._say()
+            self.say()
 
         def tell(progress: Progress) -> None:
             awaited.stage = sanitise(progress.stage)
             awaited.share = progress.done / progress.total if progress.total else None
             if awaited in self._late:
-                self._say()
+                self.say()
 
         timer = self._set_timer(LATE, is_late)
         try:
@@ -64,10 +64,10 @@ class Late:
             timer.stop()
             if awaited in self._late:
                 self._late.remove(awaited)
-                self._say()
+                self.say()
 
-    def _say(self) -> None:
-        """Of one whose progress is told, if there is any."""
+    def say(self) -> None:
+        """Show one whose progress is told, if there is any; or that there is none."""
         told = sorted(self._late, key=lambda each: each.stage == PLAIN)
         first = told[0] if told else Awaited("", "")
         self._show(first.stage, first.share)

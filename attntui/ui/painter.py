@@ -77,6 +77,8 @@ class Painter:
         self._painted: dict[Slot, int] = {}
         self._look = Look()
         self._sweep = Sweep(session)
+        self._given_up: set[Slot] = set()
+        """Asked for, and not to be asked for again before something else is looked at."""
         self._held = ExitStack()
         """While it holds something, nothing is painted."""
         self.order = OrderSweep()
@@ -96,6 +98,10 @@ class Painter:
         `others` are in sight besides: a second grid, the whole matrix in small.
         """
         before, self._look = self._look, look
+        if self._given_up and look != before:
+            for slot in self._given_up:
+                self._asked.pop(slot, None)
+            self._given_up.clear()
         is_near = before.run is look.run and before.page == look.page
         requests: dict[Slot, Request] = {}
         if look.run is not None and look.queries and look.keys:
@@ -155,11 +161,19 @@ class Painter:
         self._screen.workers.cancel_group(self._screen, _name((page, name)))
 
     def give_up(self) -> bool:
-        """Give up what has taken long, until something else is looked at; False: there is none."""
-        late = self._late.names
-        for name in late:
-            self._screen.workers.cancel_group(self._screen, name)
+        """Give up what has taken long, until something else is looked at; False: there is none.
+
+        Not the pair of words that is being swapped: `OrderSweep.stop` is for that.
+        """
+        late = [slot for slot in self._asked if _name(slot) in self._late.names - {"order"}]
+        for slot in late:
+            self._screen.workers.cancel_group(self._screen, _name(slot))
+        self._given_up.update(late)
         return bool(late)
+
+    def show_late(self) -> None:
+        """Say what is waited for, or that nothing is."""
+        self._late.say()
 
     def _give_up(self, slot: Slot) -> None:
         """Give up what a slot asked for, if it takes long: it would keep the next one waiting.

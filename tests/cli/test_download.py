@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -90,6 +91,9 @@ def test_ctrl_c_keeps_what_came_and_leaves_no_process(
         assert len(children) == 1
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 130
+        while b"are here" not in shown:
+            shown += os.read(screen, 2**12)
+        assert re.search(rb"attntui: 3\d.. kB of \d+ kB are here; another try goes on", shown)
         wait_until(lambda: all(map(gone, children)))
     finally:
         process.kill()

@@ -11,10 +11,10 @@ import torch
 from msgspec.structs import replace
 
 from attntui.core.errors import UserError
-from attntui.core.protocol import Edits, GetOrder, Head, PromptInput, Stack
+from attntui.core.protocol import Edits, GetOrder, Head, ModelOptions, PromptInput, Stack
 from attntui.core.word_order import WordOrder, neighbours
 from attntui.demo import MODELS
-from attntui.engine import encoding, run
+from attntui.engine import devices, encoding, loading, room, run
 from attntui.engine.answers import answer
 from attntui.engine.edits import changes
 from attntui.engine.run import Run
@@ -140,9 +140,6 @@ def test_words_that_become_other_tokens_are_left_out(load: Load, work: Any) -> N
 
 
 def test_demo_has_a_head_of_order_and_heads_of_words(work: Any) -> None:
-    from attntui.core.protocol import ModelOptions
-    from attntui.engine import loading
-
     options = ModelOptions(model="demo", device="cpu")
     loaded, _ = loading.load(loading.prepare(options, work), work)
     found = traced(loaded, PromptInput(text=MODELS["demo"].prompt))
@@ -178,3 +175,15 @@ def test_what_cannot_be_swapped_is_said(load: Load, work: Any) -> None:
         answer(t5, found, GetOrder(1, "decoder", 0), work)
     with pytest.raises(UserError, match="no word 9"):
         answer(t5, found, GetOrder(1, "encoder", 9), work)
+
+
+def test_a_swap_that_has_no_room_to_run_whole_is_refused(
+    work: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = ModelOptions(model="demo", device="cpu")
+    loaded, _ = loading.load(loading.prepare(options, work), work)
+    found = traced(loaded, PromptInput(text=MODELS["demo"].prompt))
+    found = dataclasses.replace(found, plan=room.Plan(in_chunks=True))
+    monkeypatch.setattr(devices, "available", lambda: 0)
+    with pytest.raises(UserError, match="shorten it"):
+        answer(loaded, found, GetOrder(1, "self", neighbours(found.encoded.sides[0])[0]), work)

@@ -32,6 +32,7 @@ from attntui.core.protocol import (
 )
 from attntui.engine import capture, chunks, devices, encoding, failures, loading, room, run
 from attntui.engine.model import LoadedModel
+from attntui.engine.refusals import size
 from attntui.engine.session import Session
 
 TEXT = "the cat sat on the mat and the dog sat on the log"
@@ -142,6 +143,25 @@ def test_what_has_no_room_to_run_whole_runs_in_chunks(
     assert room.smaller(demo, encoded, first, None) is None
     second = room.smaller(demo, encoded, first, "fit")
     assert second is not None and second.in_chunks and second.recording.layers is not None
+    # Chunks of some layers hold the keys of all: fewer of them take less.
+    some = room.Plan("0,1", capture.Recording(frozenset({0, 1}), frozenset({0, 1})))
+    fewer = room.smaller(demo, encoded, some, "fit")
+    assert fewer is not None and not fewer.in_chunks and len(fewer.recording.layers or ()) == 1
+    same = room.smaller(demo, encoded, some, "0,1")
+    assert same is not None and same.in_chunks and same.recording == some.recording
+
+
+@pytest.mark.usefixtures("short_chunks")
+def test_a_refusal_tells_of_the_way_that_takes_least(
+    demo: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    need, encoded = needed(demo)
+    monkeypatch.setattr(room, "ROWS", len(encoded.sides[-1].tokens))  # a chunk is all there is
+    monkeypatch.setattr(room, "SPARE", 0)
+    monkeypatch.setattr(devices, "available", lambda: 0)
+    with pytest.raises(UserError) as caught:
+        room.plan(demo, encoded, "0")
+    assert f"needs {size(need.work + need.outputs + need.layers[0])} with" in str(caught.value)
 
 
 def test_as_many_layers_as_fit(demo: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -362,4 +362,5 @@ def test_memory_is_given_back_once_the_failed_work_is_gone() -> None:
 )
 def test_an_engine_that_cannot_begin_for_want_of_memory_says_what_to_do(error: Exception) -> None:
     assert "raise its limit (ulimit -v)" in server.reason(error)
-    assert server.reason(ImportError("no torch")) == "ImportError: no torch"
+    for other in ("no torch", "failed to map segment: Operation not permitted"):
+        assert server.reason(ImportError(other)) == f"ImportError: {other}"

@@ -90,3 +90,26 @@ async def test_escape_gives_up_what_takes_long_and_another_view_asks_anew(
         grid = screen.main.query_one(AttentionGrid)
         assert grid.window is not None and isinstance(grid.window.request.view, Head)
         assert screen.main.query_one(CursorLine).weight is not None
+
+
+async def test_what_was_given_up_is_asked_for_anew_at_the_next_move(
+    open_app: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_ROLLOUT_LASTS", "1")
+    async with open_app(prompt="tokens 30", fake=True) as screen:
+        session, asked = screen.main.session, []
+        latest = session.latest
+
+        async def noted(slot: str, *more: Any) -> Any:
+            asked.append(slot)
+            return await latest(slot, *more)
+
+        await screen.pilot.press("r")
+        await screen.until(lambda: "rollout 25%" in screen.lines[0], 5)
+        await screen.pilot.press("escape")
+        await screen.until(lambda: "Given up" in screen.text, 5)
+        monkeypatch.setattr(session, "latest", noted)
+        screen.main._follow()  # as when a pane asks: the look is the same
+        assert "grid.window" not in asked
+        await screen.pilot.press("up")
+        await screen.until(lambda: "grid.window" in asked, 5)

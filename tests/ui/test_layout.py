@@ -3,6 +3,7 @@
 import pytest
 
 from attntui.core.protocol import PromptInput
+from attntui.ui.messages import Waiting
 from attntui.ui.start import Start
 from attntui.ui.widgets.attention_grid import AttentionGrid
 from attntui.ui.widgets.head_bar import HeadBar
@@ -147,6 +148,14 @@ async def test_what_went_wrong_stays_on_an_empty_screen(open_app: Opener) -> Non
         await screen.until(lambda: not screen.main.session.busy and screen.main.session.model)
         await screen.settled()
         assert any("Choose another model." in line for line in screen.lines[8:22])
+
+
+async def test_what_is_waited_for_is_cut_with_an_ellipsis(open_app: Opener) -> None:
+    async with open_app(prompt="tokens 12", size=(80, 24), fake=True) as screen:
+        far = "downloading org/name 1.2 GB of 4.0 GB, 25.0 MB/s, 1 min 52 s left, asked again once"
+        screen.main.session.post(Waiting(far, 0.3))
+        await screen.until(lambda: "1.2 GB" in screen.lines[0])
+        assert screen.lines[0].rstrip().endswith("…")
 
 
 @pytest.mark.parametrize("size", [(80, 24), (110, 30), (120, 36)])

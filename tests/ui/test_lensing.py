@@ -1,9 +1,14 @@
 """Lenses on the screen: gradient and relevance by autograd on an eager model."""
 
+from dataclasses import replace
+from typing import Literal
+
 import numpy as np
+import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from attntui.core.protocol import Gradient
 from attntui.demo import MODELS
 from attntui.ui.start import Start
 from attntui.ui.widgets.attention_grid import AttentionGrid
@@ -63,3 +68,17 @@ async def test_v_goes_from_weights_through_every_lens(open_app: Opener) -> None:
         assert screen.main.look.method == "weights"
         await screen.press("2", "V")
         assert "1 and 3" in screen.text
+
+
+@pytest.mark.parametrize("style", ["auto", "shade"])
+async def test_what_is_painted_keeps_its_palette_while_another_view_is_on_its_way(
+    open_app: Opener, style: Literal["auto", "shade"]
+) -> None:
+    async with open_app(start=Start(style=style)) as screen:
+        grid = screen.main.query_one(AttentionGrid)
+        await screen.press("V", "V", "s")
+        assert isinstance(screen.main.look.view, Gradient)
+        grid.show_look(replace(screen.main.look, method="weights"))
+        grid.refresh()
+        await screen.pilot.pause()
+        assert grid.palette.zero, "signed, as the weights that are painted"

@@ -178,7 +178,7 @@ class MainScreen(
     @on(Idle)
     def _stop_waiting(self) -> None:
         self.query_one("#grid", AttentionGrid).show_waiting(self._trouble, None)
-        self.query_one(StatusLine).show_waiting(self._missing, None)
+        self.painter.show_late()
         self._follow()  # what was given up for what has ended
 
     @property
@@ -385,9 +385,9 @@ class MainScreen(
         elif self.page.give_up():
             self.painter.stop(self.look.page, "reach")
         elif self.focused is self.page:
-            if self.painter.give_up():
-                self.say("Given up; another row, head or key asks anew.")
-            elif not self.stop_swapping():
-                self.say("Nothing is running. q quits.")
+            is_given_up, has_stopped = self.painter.give_up(), self.stop_swapping()
+            if not has_stopped:
+                anew = "Given up; another row, head or key asks anew."
+                self.say(anew if is_given_up else "Nothing is running. q quits.")
         else:
             self.focus_page()

@@ -11,7 +11,7 @@ from textual import events
 from textual.geometry import Region
 from textual.strip import Strip
 
-from attntui.core.protocol import GetWindow, Reply, Request
+from attntui.core.protocol import GetWindow, Reading, Reply, Request, View
 from attntui.core.tokens import visible
 from attntui.render.labels import column_labels, fit, longest
 from attntui.render.rules import below, upright
@@ -116,6 +116,11 @@ class AttentionGrid(Page):
             if grid is not None:
                 grid._update_levels()
                 grid.refresh()
+
+    @property
+    def drawn(self) -> tuple[View, Reading]:
+        request = self.window.request if self.window is not None else None
+        return super().drawn if request is None else (request.view, request.reading)
 
     def _update_title(self) -> None:
         """The title tells of the weights that are painted, while others are on their way."""

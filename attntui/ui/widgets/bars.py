@@ -101,6 +101,7 @@ class StatusLine(Static):
             if left.cell_length + right.cell_length + 2 <= width or len(parts) <= 1:
                 break
             parts.pop()
+        right = right.truncate(max(0, width - left.cell_length - 1), ellipsis=True)
         gap = max(1, width - left.cell_length - right.cell_length)
         return left + Content(" " * gap) + right
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from attntui.core.protocol import Reply, Request, Signed
+from attntui.core.protocol import Reading, Reply, Request, Signed, View
 from attntui.render.palette import Palette, differences
 from attntui.ui.choices import Legend
 from attntui.ui.messages import RequestsChanged
@@ -37,10 +37,16 @@ class Page(Pane):
 
     @property
     def palette(self) -> Palette:
-        plain = super().palette
-        is_difference = self.shows_differences and self.look.reading.against
-        is_signed = is_difference or isinstance(self.look.view, Signed)
+        plain, (view, reading) = super().palette, self.drawn
+        is_difference = self.shows_differences and reading.against
+        is_signed = is_difference or isinstance(view, Signed)
         return differences(plain) if is_signed else plain
+
+    @property
+    def drawn(self) -> tuple[View, Reading]:
+        """What is painted; where a page keeps it while more is on its way, not what is looked at:
+        a signed palette has other levels."""
+        return self.look.view, self.look.reading
 
     @property
     def step(self) -> int:

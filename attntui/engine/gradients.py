@@ -47,6 +47,7 @@ def slopes(
     outputs = _Outputs(again.changes)
     with torch.enable_grad(), kept_graph(again.loaded, again.encoded):
         logits = again.logits_at(target.position, outputs, check_cancel, progress)
+        progress("backward", 0, 0)
         found = torch.autograd.grad(logit(logits, target), outputs.kept, allow_unused=True)
     return [
         torch.zeros_like(kept[0], dtype=torch.float32) if slope is None else slope[0].float()

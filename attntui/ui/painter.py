@@ -13,6 +13,7 @@ from attntui.client.engine import EngineFault, EngineGone, Superseded
 from attntui.core.costs import QUICK, weights
 from attntui.core.errors import UserError
 from attntui.core.protocol import (
+    Chosen,
     GetAttribution,
     GetEffects,
     GetOrder,
@@ -21,7 +22,9 @@ from attntui.core.protocol import (
     GetStatistics,
     GetTop,
     GetWindow,
+    Head,
     Lens,
+    Mean,
     Predictions,
     Progress,
     Reply,
@@ -117,8 +120,9 @@ class Painter:
         if swap is not None:
             requests[None, "order"] = swap
         self._show_sweeps()
-        for slot in [slot for slot in self._asked if slot[0] and slot not in requests]:
-            self._give_up(slot)
+        for slot in [slot for slot in self._asked if slot not in requests]:
+            if slot[0] or self._is_of_another_kind(slot):
+                self._give_up(slot)
         for slot, request in requests.items():
             is_held = getattr(request, "run", 0) in self._session.held
             if getattr(request, "sampled", 0) and self._session.known(replace(request, sampled=0)):
@@ -155,7 +159,7 @@ class Painter:
         self._held.close()
         self._screen.check_idle()
 
-    def stop(self, page: PageName | None, name: str) -> None:
+    def stop(self, page: PageName | Beside | None, name: str) -> None:
         """Give up what a page (None: every page) asked for; it may ask again."""
         self._asked.pop((page, name), None)
         self._screen.workers.cancel_group(self._screen, _name((page, name)))
@@ -168,8 +172,20 @@ class Painter:
         late = [slot for slot in self._asked if _name(slot) in self._late.names - {"order"}]
         for slot in late:
             self._screen.workers.cancel_group(self._screen, _name(slot))
-        self._given_up.update(late)
+            if self._is_quick(self._asked[slot]):  # it waited for the others: once more
+                del self._asked[slot]
+            else:
+                self._given_up.add(slot)
+        self._screen.post_message(RequestsChanged())
         return bool(late)
+
+    def _is_quick(self, request: Request) -> bool:
+        """Whether it takes no time by itself."""
+        run = self._look.run
+        if not isinstance(getattr(request, "view", None), Head | Mean | Chosen):
+            return False
+        count = weights(request, run.stacks, run.sides) if run is not None else None
+        return count is not None and count <= QUICK
 
     def show_late(self) -> None:
         """Say what is waited for, or that nothing is."""
@@ -183,10 +199,16 @@ class Painter:
         asked, run = self._asked.get(slot), self._look.run
         if asked is None or run is None:
             return
+        is_slow = getattr(asked, "sampled", 0) or self._is_of_another_kind(slot)
         count = weights(asked, run.stacks, run.sides)
-        if getattr(asked, "sampled", 0) or (count is not None and count > QUICK):
-            del self._asked[slot]
-            self._screen.workers.cancel_group(self._screen, _name(slot))
+        if is_slow or (count is not None and count > QUICK):
+            self.stop(*slot)
+
+    def _is_of_another_kind(self, slot: Slot) -> bool:
+        """Whether a lens or a rollout was asked for that is looked at no more: the model may run
+        for it, and every row would wait."""
+        view = getattr(self._asked[slot], "view", self._look.view)
+        return type(view) is not type(self._look.view)
 
     def rest(self) -> None:
         """Give up whatever takes long: the engine is to run the model."""

@@ -1,5 +1,6 @@
 """What is said of an answer that takes long, and how it is given up."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -113,3 +114,24 @@ async def test_what_was_given_up_is_asked_for_anew_at_the_next_move(
         assert "grid.window" not in asked
         await screen.pilot.press("up")
         await screen.until(lambda: "grid.window" in asked, 5)
+
+
+async def test_what_waited_for_what_is_given_up_is_asked_for_again(
+    open_app: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_app(prompt="tokens 30", fake=True) as screen:
+        session, asked = screen.main.session, []
+        latest = session.latest
+
+        async def waits(slot: str, *more: Any) -> Any:
+            asked.append(slot)
+            if len(asked) == 1:
+                await asyncio.sleep(60)
+            return await latest(slot, *more)
+
+        monkeypatch.setattr(session, "latest", waits)
+        await screen.pilot.press("{")
+        await screen.until(lambda: screen.main.painter._late.names, 5)
+        first = asked[0]
+        await screen.pilot.press("escape")
+        await screen.until(lambda: asked.count(first) == 2, 5)

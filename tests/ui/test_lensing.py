@@ -1,14 +1,15 @@
 """Lenses on the screen: gradient and relevance by autograd on an eager model."""
 
+import asyncio
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from attntui.core.protocol import Gradient
+from attntui.core.protocol import Gradient, Request
 from attntui.demo import MODELS
 from attntui.ui.start import Start
 from attntui.ui.widgets.attention_grid import AttentionGrid
@@ -82,3 +83,25 @@ async def test_what_is_painted_keeps_its_palette_while_another_view_is_on_its_wa
         grid.refresh()
         await screen.pilot.pause()
         assert grid.palette.zero, "signed, as the weights that are painted"
+
+
+async def test_a_lens_that_is_passed_by_is_given_up(open_app: Opener) -> None:
+    async with open_app() as screen:
+        session, gone = screen.main.session, []
+        latest = session.latest
+
+        async def waits(slot: str, request: Request, *more: Any) -> Any:
+            if isinstance(getattr(request, "view", None), Gradient):
+                try:
+                    await asyncio.sleep(60)
+                except asyncio.CancelledError:
+                    gone.append(slot)
+                    raise
+            return await latest(slot, request, *more)
+
+        session.latest = waits  # type: ignore[method-assign]
+        await screen.pilot.press("V", "V")
+        await screen.until(lambda: isinstance(screen.main.look.view, Gradient))
+        await screen.pilot.pause()
+        await screen.pilot.press("V")
+        await screen.until(lambda: {"grid.window", "attends"} <= set(gone))

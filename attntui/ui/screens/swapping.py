@@ -27,9 +27,10 @@ class Swapping(Editing):
         self.say(f"Swapping words beside each other, {many}; Esc stops it.")
 
     def stop_swapping(self) -> bool:
-        """Stop after the pair that is being swapped; False where none is."""
+        """Leave the pair that is being swapped, which begins anew; False where none is."""
         done, total = self.painter.order.done(self.look)
         if not self.painter.order.stop(self.look):
             return False
+        self.painter.stop(None, "order")
         self.say(f"Stopped after {done} of {total} pairs; Q goes on.")
         return True

@@ -265,7 +265,8 @@ class CursorLine(Static):
             words = ("figures: weights · ", faint), ("shades: ", faint), (f"{scale} 0 ", faint)
             yield Content.assemble(*words, *ramp, end, half)
         yield Content.assemble((f"{scale} scale 0 ", faint), *ramp, end, half)
-        yield Content.assemble("0 ", *ramp, " row's largest" if high is None else end)
+        short = "0 " if scale == "linear" else f"{scale} 0 "
+        yield Content.assemble((short, faint), *ramp, " row's largest" if high is None else end)
 
 
 def _ramp(glyphs: Sequence[str], styles: Sequence[RichStyle]) -> list[tuple[str, Style]]:

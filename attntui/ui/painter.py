@@ -165,11 +165,8 @@ class Painter:
         self._screen.workers.cancel_group(self._screen, _name((page, name)))
 
     def give_up(self) -> bool:
-        """Give up what has taken long, until something else is looked at; False: there is none.
-
-        Not the pair of words that is being swapped: `OrderSweep.stop` is for that.
-        """
-        late = [slot for slot in self._asked if _name(slot) in self._late.names - {"order"}]
+        """Give up what has taken long, until something else is looked at; False: there is none."""
+        late = [slot for slot in self._asked if _name(slot) in self._late.names]
         for slot in late:
             self._screen.workers.cancel_group(self._screen, _name(slot))
             if self._is_quick(self._asked[slot]):  # it waited for the others: once more

@@ -385,7 +385,7 @@ class MainScreen(
         elif self.page.give_up():
             self.painter.stop(self.look.page, "reach")
         elif self.focused is self.page:
-            is_given_up, has_stopped = self.painter.give_up(), self.stop_swapping()
+            has_stopped, is_given_up = self.stop_swapping(), self.painter.give_up()
             if not has_stopped:
                 anew = "Given up; another row, head or key asks anew."
                 self.say(anew if is_given_up else "Nothing is running. q quits.")

@@ -27,7 +27,7 @@ def run(arguments: Sequence[str]) -> int:
     _prepare_streams()
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_DFL:
-            signal.signal(number, _leave)
+            signal.signal(number, leave)
     try:
         status = _run(arguments)
         sys.stdout.flush()
@@ -125,7 +125,7 @@ def _say(sentence: str, status: int) -> int:
 LEAVING_SECONDS = 3.0
 
 
-def _leave(number: int, frame: FrameType | None) -> None:
+def leave(number: int, frame: FrameType | None) -> None:
     """End in order, so that the terminal, files and the engine are cleaned up on the way.
 
     A terminal that went away can hold up the writing thread for ever, so there is a last word; the

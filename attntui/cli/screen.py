@@ -1,6 +1,7 @@
 """Opening the screen, where there is a terminal to open it on."""
 
 import os
+import signal
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 from attntui.cli.config import read_config
 from attntui.cli.options import ModelChoice, OtherChoice, PromptChoice, StartChoice
 from attntui.cli.prompts import STDIN, read_file
+from attntui.cli.run import leave
 from attntui.core.errors import UserError
 from attntui.core.head_tables import tables_of
 from attntui.core.protocol import Stack
@@ -111,6 +113,8 @@ def _need_terminal() -> None:
             "The screen needs a terminal; without one, attntui show prints attention as text and"
             " attntui export writes it to a file."
         )
+    # Under nohup too: Textual reads a terminal that is gone again and again, for ever.
+    signal.signal(signal.SIGHUP, leave)
 
 
 def _take_keyboard_back() -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.bench.child import LOOK, Failure, Limits, resident, tree
 from tests.bench.memory import BEGIN, TELL
-from tests.terminal.conftest import PROGRAM, Picture, Terminal, with_engine
+from tests.terminal.conftest import PROGRAM, Terminal, with_engine
 
 RIGHT, LEFT, DOWN, UP = ("\x1b[1;2C", "\x1b[1;2D", "\x1b[1;2B", "\x1b[1;2A")
 BACK = {RIGHT: LEFT, LEFT: RIGHT, DOWN: UP, UP: DOWN}
@@ -41,27 +41,17 @@ class Screen:
 
     def __init__(self, terminal: Terminal, limits: Limits) -> None:
         self.terminal, self._limits = terminal, limits
-        self._picture = Picture(terminal.columns, terminal.lines)
-        self._fed = 0
         self._looked = 0.0
         self.quiet = QUIET
 
     @property
     def text(self) -> str:
-        """What is on the screen, up to the last whole control sequence."""
-        self._see()
-        return self._picture.text
-
-    def _see(self) -> None:
-        """Read what has come since."""
-        stream = self.terminal.stream
-        whole = max(stream.rfind(b"\x1b"), self._fed)
-        self._picture.feed(stream[self._fed : whole])
-        self._fed = whole
+        """What is on the screen."""
+        return self.terminal.text
 
     def send(self, keys: str) -> float:
         """Press keys, and the time at which they were."""
-        self._see()  # not while the program works on the keys: it has two cores, and two processes
+        _ = self.text  # not while the program works on the keys: two cores, and two processes
         start = time.perf_counter()
         self.terminal.send(keys)
         return start

@@ -1,5 +1,6 @@
 """The program in a terminal of its own: a pty that this process reads as a terminal would."""
 
+import codecs
 import fcntl
 import os
 import re
@@ -37,14 +38,18 @@ CONTROL = re.compile(
     rb"|" + STRING.pattern + rb"|\x1b[ -/]*[0-~]",
     re.DOTALL,
 )
+UNFINISHED = re.compile(rb"\x1b(?:[]PX^_](?:(?!\x07|\x1b\\).)*|\[[0-?]*[ -/]*|[ -/]*)\Z", re.DOTALL)
+"""A control sequence whose end is still to come."""
 
 
 class Picture:
-    """What a terminal shows after a stream of bytes: placed text, no colours."""
+    """What a terminal shows after a stream of bytes, piece by piece: placed text, no colours."""
 
     def __init__(self, columns: int, lines: int) -> None:
         self.columns, self.lines = columns, lines
         self.rows: list[list[str]] = []
+        self._unfinished = b""
+        self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
         self.clear()
 
     def clear(self) -> None:
@@ -52,6 +57,10 @@ class Picture:
         self.x = self.y = 0
 
     def feed(self, data: bytes) -> None:
+        data = self._unfinished + data
+        unfinished = UNFINISHED.search(data)
+        end = unfinished.start() if unfinished else len(data)
+        data, self._unfinished = data[:end], data[end:]
         at = 0
         for control in CONTROL.finditer(data):
             self._write(data[at : control.start()])
@@ -64,7 +73,7 @@ class Picture:
         self._write(data[at:])
 
     def _write(self, data: bytes) -> None:
-        for char in data.decode("utf-8", "replace"):
+        for char in self._decode(data):
             if char == "\r":
                 self.x = 0
             elif char == "\n":
@@ -89,7 +98,6 @@ class Terminal:
     ) -> None:
         self._ours, theirs = os.openpty()
         self.stream = b""
-        self._picture_from = 0
         self.resize(columns, lines, tell=False)
         self.before = termios.tcgetattr(theirs)
         self.process = subprocess.Popen(
@@ -101,8 +109,8 @@ class Terminal:
         """Another size; whatever was shown is stale, and only what comes now counts."""
         self.columns, self.lines = columns, lines
         fcntl.ioctl(self._ours, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+        self._picture, self._seen = Picture(columns, lines), len(self.stream)
         if tell:
-            self._picture_from = len(self.stream)
             os.kill(self.process.pid, signal.SIGWINCH)
 
     def read(self, seconds: float = 0.05) -> bytes:
@@ -130,9 +138,10 @@ class Terminal:
     @property
     def text(self) -> str:
         """The picture as text."""
-        picture = Picture(self.columns, self.lines)
-        picture.feed(self.stream[self._picture_from :])
-        return picture.text
+        if self._seen < len(self.stream):
+            self._picture.feed(self.stream[self._seen :])
+            self._seen = len(self.stream)
+        return self._picture.text
 
     def until(self, holds: str | Callable[[], object], seconds: float = 60) -> float:
         """Wait until a text is in the picture, or something holds; the seconds it took."""

@@ -7,7 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.terminal.conftest import LONG, PROMPT, Opener, Terminal, children, runs, with_engine
+from tests.terminal.conftest import (
+    FAKED,
+    LONG,
+    PROMPT,
+    Opener,
+    Terminal,
+    children,
+    runs,
+    with_engine,
+)
 
 RESTORED = (b"\x1b[?1049l", b"\x1b[?1003l", b"\x1b[?1006l", b"\x1b[?25h", b"\x1b[?2004l")
 """Alternate screen left, mouse off, cursor shown, pasting plain again."""
@@ -67,6 +76,19 @@ def test_however_and_whenever_the_screen_ends_the_engine_is_gone(
         if way != "SIGKILL":
             assert all(sequence in written for sequence in RESTORED), way
             assert terminal.attributes() == terminal.before, way
+
+
+def test_nothing_is_left_of_a_terminal_that_goes_away_under_nohup(open_terminal: Opener) -> None:
+    deaf = ("sh", "-c", "trap '' HUP; exec \"$@\"", "sh", *FAKED)
+    screen = open_terminal("-m", "fake", "-p", "tokens 9", program=deaf)
+    screen.until('8 "t8"')
+    engine = engine_of(screen)
+    screen.hang_up()
+    screen.process.wait(10)
+    screen_is_gone = time.monotonic()
+    while runs(engine) and time.monotonic() - screen_is_gone < 2:
+        time.sleep(0.01)
+    assert not runs(engine)
 
 
 def test_an_engine_killed_while_loading_or_idle_is_started_again_in_the_same_place(

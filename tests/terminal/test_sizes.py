@@ -82,7 +82,7 @@ def test_it_follows_a_terminal_that_changes_size(open_terminal: Opener) -> None:
         screen.settle(0.2)
         assert screen.process.poll() is None, (columns, lines, screen.text)
         assert b"Traceback" not in screen.stream
-    assert all(f"{at} t{at} " in screen.text for at in range(9))
-    assert "Layer 0 Head 1" in screen.text
+    screen.until("Layer 0 Head 1")
+    screen.until(lambda: all(f"{at} t{at} " in screen.text for at in range(9)))
     screen.send("q")
     assert screen.wait() == 0

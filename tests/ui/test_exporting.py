@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from tests.ui.conftest import Opener
 from tests.ui.test_first_picture import eager
@@ -39,11 +40,14 @@ async def test_the_view_in_sight_is_written(open_app: Opener, tmp_path: Path) ->
         assert names(tmp_path) == ["here.npz"]
 
 
-async def test_what_cannot_be_written_is_said(open_app: Opener, tmp_path: Path) -> None:
+async def test_what_cannot_be_written_is_said(
+    open_app: Opener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     async with open_app(prompt="tokens 4", fake=True) as screen:
         for name, words in (("a.doc", "no known suffix"), ("no/a.npz", "There is no folder")):
-            await screen.press("e", "ctrl+u", *f"{tmp_path}/{name}", "enter")
+            await screen.press("e", "ctrl+u", *name, "enter")
             await screen.until(lambda words=words: words in screen.text)  # type: ignore[misc]
-        await screen.press("e", "ctrl+u", *f"{tmp_path}/page.html", "enter")
+        await screen.press("e", "ctrl+u", *"page.html", "enter")
         await screen.until(lambda: (tmp_path / "page.html").exists())
         assert "<svg" in (tmp_path / "page.html").read_text()

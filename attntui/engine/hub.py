@@ -55,12 +55,12 @@ def locate(options: ModelOptions, work: Work) -> Source:
         return Source(str(path), path, name)
     if path.is_file():
         raise refusals.single_file(path)
-    if "://" in name:
-        beyond = name.partition("://")[2].split("?")[0].split("/")[1:]
+    host, *beyond = name.rpartition("://")[2].split("?")[0].split("/")
+    if "://" in name or host in endpoint.OWN:
         parts = [part for part in beyond if part]
         is_short = parts[1:2] in (["tree"], ["blob"], ["resolve"])
         parts = parts[: 1 if is_short else 2]
-        wanted = f": {sanitise('/'.join(parts))}" if is_short or parts[1:] else ", such as gpt2"
+        wanted = f": {sanitise('/'.join(parts))}" if parts else ", such as gpt2"
         raise UserError(f"A model of the hub is named without the hub's address{wanted}.")
     if _looks_local(name):
         raise UserError(f"There is no folder '{sanitise(name)}' on this machine.")

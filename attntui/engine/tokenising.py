@@ -91,17 +91,18 @@ def _fast(
     offsets = [(start, end) if end > start else UNKNOWN for start, end in batch["offset_mapping"]]
     parts = [-1 if part is None else part for part in batch.sequence_ids(0)]
     segments = batch.get("token_type_ids") or [0] * len(ids)
-    pieces = [
-        Piece(token, part, segment=segment)
-        for token, part, segment in zip(ids, parts, segments, strict=True)
-    ]
-    for part, source in enumerate((text, pair or "")):
-        places = [at for at, piece in enumerate(pieces) if piece.part == part]
+    spans = [UNKNOWN] * len(ids)
+    sources = {0: text, 1: pair or "", -1: ""}
+    for part in (0, 1):
+        places = [at for at, each in enumerate(parts) if each == part]
         data = spelled(tokenizer, [ids[at] for at in places])
-        spans = filled([offsets[at] for at in places], data, source)
-        for at, (start, end) in zip(places, spans, strict=True):
-            pieces[at] = replace(pieces[at], start=start, end=end, source=source)
-    return pieces
+        found = filled([offsets[at] for at in places], data, sources[part])
+        for at, span in zip(places, found, strict=True):
+            spans[at] = span
+    return [
+        Piece(token, part, *span, segment, sources[part])
+        for token, part, span, segment in zip(ids, parts, spans, segments, strict=True)
+    ]
 
 
 def _slow(

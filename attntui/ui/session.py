@@ -51,6 +51,9 @@ from attntui.ui.messages import (
 if TYPE_CHECKING:
     import numpy as np
 
+SOON = 0.3
+"""Seconds from a run to when the engine gives back the memory of others: to collect garbage takes
+it 10 to 20 ms, in which the run's first picture would wait."""
 NO_PROMPT = PromptInput(text="")
 """A file of attention has its one run, whatever the prompt."""
 
@@ -232,7 +235,7 @@ class Session:
         self._deaths.survived()
         self._cache.clear()
         self.base, self.held = reply.info.run, frozenset({reply.info.run, *self._keep})
-        self.engine.tell(Keep(tuple(self.held)))
+        self._drop_others_soon()
         self.post(RunReady(reply.info))
 
     def accept(self) -> None:
@@ -258,7 +261,7 @@ class Session:
             reply, _ = await self.engine.ask(request, self.tell)
             assert isinstance(reply, Traced)
             self.held = frozenset({base, reply.info.run, *self._keep})
-            self.engine.tell(Keep(tuple(self.held)))
+            self._drop_others_soon()
             self.post(EditReady(edits, reply.info))
         except (UserError, EngineFault, EngineGone) as error:
             self.post(EditRefused(str(error)))
@@ -283,8 +286,16 @@ class Session:
         self._deaths.survived()
         self._cache.clear()
         self.base, self.held = run.run, frozenset({run.run, *self._keep})
-        self.engine.tell(Keep(tuple(self.held)))
+        self._drop_others_soon()
         self.post(RunReady(run))
+
+    def _drop_others_soon(self) -> None:
+        asyncio.get_running_loop().call_later(SOON, self._drop_others)
+
+    def _drop_others(self) -> None:
+        """Have the engine drop the runs that are not held; a run in the making says it itself."""
+        if not self.busy:
+            self.engine.tell(Keep(tuple(self.held)))
 
     @contextmanager
     def turn(self) -> Iterator[None]:

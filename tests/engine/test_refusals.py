@@ -67,7 +67,8 @@ def test_names_that_are_nothing(tmp_path: Path, work: Any) -> None:
     assert refused(address, work).endswith("without the hub's address: openai/gpt2.")
     assert refused("https://huggingface.co", work).endswith("hub's address, such as gpt2.")
     assert refused("https://[x", work).endswith("hub's address, such as gpt2.")
-    assert refused("https://huggingface.co/gpt2/tree/main", work).endswith("address: gpt2.")
+    for address in ("https://huggingface.co/gpt2/tree/main", "hf.co/gpt2"):
+        assert refused(address, work).endswith("address: gpt2.")
     assert "No model is named" in refused(" ", work)
     assert "is not on this machine" in refused("someone/unknown", work, offline=True)
     assert "⟨" not in refused("someone/unknown", work, offline=True)

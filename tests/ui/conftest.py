@@ -110,6 +110,12 @@ def own_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
 
 
+@pytest.fixture(autouse=True)
+def other_engines(warm_engine: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """An engine that the program starts besides the kept one has its imports done."""
+    monkeypatch.setattr("attntui.client.engine.ENGINE", warm_engine)
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def kept_engine(warm_engine: tuple[str, ...]) -> AsyncIterator[KeptEngine]:
     engine = KeptEngine(warm_engine)

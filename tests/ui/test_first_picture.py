@@ -10,6 +10,7 @@ from attntui.demo import MODELS
 from attntui.ui.start import Start
 from attntui.ui.widgets.attention_grid import AttentionGrid
 from attntui.ui.widgets.head_map import HeadMap
+from attntui.ui.widgets.prompt_box import PromptBox
 from attntui.ui.widgets.ranked_list import RankedList
 from tests.ui.conftest import PROMPT, Opener
 
@@ -95,3 +96,20 @@ async def test_the_masked_place_is_looked_at_first(open_app: Opener) -> None:
         assert look.queries[look.query].text.strip() == "[MASK]"
         predictions = screen.main.query_one("#predictions", RankedList)
         assert predictions.entries and predictions.entries[0].share > 0
+
+
+async def test_the_last_row_is_in_sight_where_scrollbars_come(open_app: Opener) -> None:
+    async with open_app(prompt="The cat saw the dog.") as screen:
+        grid = screen.main.query_one(AttentionGrid)
+        assert not grid.max_scroll_x
+        box = screen.main.query_one(PromptBox)
+        await screen.press("i")
+        box.text = "The cat saw the dog. " * 20
+        await screen.press("enter")
+        await screen.until(lambda: screen.main.look.run and screen.main.look.run.run == 2)
+        await screen.settled()
+        assert grid.max_scroll_x and grid.max_scroll_y
+        area, last = grid.scrollable_content_region, screen.main.look.query
+        lines = [line[area.x : area.right] for line in screen.lines[area.y : area.bottom]]
+        assert last == len(screen.main.look.queries) - 1
+        assert re.match(rf" *{last} .*\[.*\]", lines[-1]), lines

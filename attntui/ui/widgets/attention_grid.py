@@ -216,8 +216,6 @@ class AttentionGrid(Page):
         self._header = self._column_labels()
         self.virtual_size = self.frame.whole()
         self._scroll_to_cursor()
-        # Once more when the scrollbars have come or gone: they take a line and a column.
-        self.call_after_refresh(self._scroll_to_cursor)
         self.refresh()
         self._ask()
 
@@ -255,6 +253,13 @@ class AttentionGrid(Page):
 
     def on_resize(self) -> None:
         self.lay_out()
+
+    def watch_show_vertical_scrollbar(self) -> None:
+        """Scrollbars take a line and a column."""
+        self.call_after_refresh(self._scroll_to_cursor)
+
+    def watch_show_horizontal_scrollbar(self) -> None:
+        self.call_after_refresh(self._scroll_to_cursor)
 
     # Which weights are needed.
 

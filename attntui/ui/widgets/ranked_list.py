@@ -35,14 +35,16 @@ class RankedList(Pane):
 
     def show_entries(self, title: str | Title, entries: tuple[Entry, ...], note: str = "") -> None:
         """`title`, labels and `note` were made safe already."""
+        self._list(title, entries, note)
+        self.virtual_size = Size(0, len(entries) + bool(note))
+
+    def _list(self, title: str | Title, entries: tuple[Entry, ...], note: str) -> None:
         self.set_title(title)
         self.entries, self.note = entries, note
         self._figures = max((len(entry.figures) for entry in entries), default=0)
         self._places = self._position_width()
         self._room = label_room(entries)
         self.chosen = min(self.chosen, max(0, len(entries) - 1))
-        lines = len(entries) + bool(note)
-        self.virtual_size = Size(0, lines)
         self.refresh()
 
     @property
@@ -50,8 +52,10 @@ class RankedList(Pane):
         """All of the title, for where there is room."""
         return " · ".join(part[0] for part in self._wordings)
 
-    def clear(self, title: str = "") -> None:
-        self.show_entries(title, ())
+    def clear(self) -> None:
+        """Until others come, which are as many in most cases: another height lays out the whole
+        screen, in 25 ms and more."""
+        self._list("", (), "")
 
     def render_line(self, y: int) -> Strip:
         line = y + self.scroll_offset.y

@@ -37,6 +37,8 @@ class TextView(Page):
         self._levels: list[int] = []
         self._weights: list[float] = []
         self._layout = TextLayout()
+        self._laid_out: tuple[object, ...] = ()
+        """What is laid out, and the width."""
         self._has_figures = False
         self._kept = (NO_UNIT, 0)
         """The unit that up or down went to last, and the column they keep to."""
@@ -159,7 +161,10 @@ class TextView(Page):
     def lay_out(self) -> None:
         """Lines anew, after new tokens or a resize."""
         width = self.scrollable_content_region.width
-        self._layout = lay_out(self.look, width)
+        laid_out = (self.look.run, self.look.stack, self.look.words, width)
+        if laid_out != self._laid_out:
+            self._laid_out = laid_out
+            self._layout = lay_out(self.look, width) if width else TextLayout()
         self.virtual_size = Size(width, self._layout.height * self.rows)
         self._scroll_to_cursor()
         self.refresh()

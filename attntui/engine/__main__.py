@@ -23,8 +23,9 @@ os.environ.update(
     HF_HUB_DISABLE_TELEMETRY="1",
 )
 if "OMP_WAIT_POLICY" not in os.environ:
-    # torch's idle threads spin 300,000 times before they sleep, some 5 ms in which the screen, on
-    # two cores, does not get one: another head took 71 ms, now 50; the plain forward as long.
+    # Else torch's idle threads spin 300,000 times before they sleep, some 5 ms in which the screen,
+    # on two cores, does not get one: another head takes 71 ms in place of 50. A forward takes as
+    # long either way.
     os.environ.setdefault("GOMP_SPINCOUNT", "20000")
 
 from argparse import ArgumentParser  # noqa: E402

@@ -33,7 +33,7 @@ def open_screen(
     text = prompt.given(options.model)
     if prompt.prompt_file == STDIN:
         _take_keyboard_back()
-    _need_terminal()
+    _take_terminal()
     from attntui.ui.app import run_screen
     from attntui.ui.memory import Memory
     from attntui.ui.start import Start
@@ -50,7 +50,7 @@ def resume_screen(choice: StartChoice, attention: Stack | None) -> int:
     Raises:
         UserError: there is no terminal, or no last session.
     """
-    _need_terminal()
+    _take_terminal()
     from attntui.ui.app import run_screen
     from attntui.ui.memory import Memory
     from attntui.ui.start import Start
@@ -70,7 +70,7 @@ def view_file(file: str, choice: StartChoice, attention: Stack | None) -> int:
     """
     if not Path(file).is_file():
         raise UserError(f"There is no file {file}.")
-    _need_terminal()
+    _take_terminal()
     from attntui.ui.app import run_file
     from attntui.ui.start import Start
 
@@ -107,7 +107,12 @@ def _own_keys() -> dict[str, str]:
     return keys
 
 
-def _need_terminal() -> None:
+def _take_terminal() -> None:
+    """Make sure of a terminal, and leave when it goes.
+
+    Raises:
+        UserError: there is none.
+    """
     if not has_terminal():
         raise UserError(
             "The screen needs a terminal; without one, attntui show prints attention as text and"

@@ -293,8 +293,10 @@ class Session:
         asyncio.get_running_loop().call_later(SOON, self._drop_others)
 
     def _drop_others(self) -> None:
-        """Have the engine drop the runs that are not held; a run in the making says it itself."""
-        if not self.busy:
+        """Have the engine drop the runs that are not held; later, while one is in the making."""
+        if self.busy:
+            self._drop_others_soon()
+        else:
             self.engine.tell(Keep(tuple(self.held)))
 
     @contextmanager

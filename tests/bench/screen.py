@@ -44,14 +44,11 @@ class Screen:
         self._looked = 0.0
         self.quiet = QUIET
 
-    @property
-    def text(self) -> str:
-        """What is on the screen."""
-        return self.terminal.text
-
     def send(self, keys: str) -> float:
         """Press keys, and the time at which they were."""
-        _ = self.text  # not while the program works on the keys: two cores, and two processes
+        _ = (
+            self.terminal.text
+        )  # not while the program works on the keys: two cores, and two processes
         start = time.perf_counter()
         self.terminal.send(keys)
         return start
@@ -63,7 +60,7 @@ class Screen:
             Failed: it did not within the limits, or the program ended.
         """
         begun = came = time.perf_counter()
-        while not shows(self.text):
+        while not shows(self.terminal.text):
             if self.terminal.read(0.05):
                 came = time.perf_counter()
             self._check(begun)
@@ -76,7 +73,7 @@ class Screen:
             Failed: as `until`.
         """
         begun = came = time.perf_counter()
-        while time.perf_counter() - came < self.quiet or UNFINISHED.search(self.text):
+        while time.perf_counter() - came < self.quiet or UNFINISHED.search(self.terminal.text):
             if self.terminal.read(0.05):
                 came = time.perf_counter()
             self._check(begun)

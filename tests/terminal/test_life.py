@@ -144,8 +144,12 @@ def test_an_engine_killed_in_a_forward_runs_the_same_prompt_again_and_another_af
     screen.until("forward", 120)
     screen.send("\x1b")
     screen.until("Cancelled")
-    screen.send("i\x1b[1;5H\x1b[A\r")
-    screen.until("9 tokens", 120)
+    screen.send("i\x1b[1;5H\x1b[A")
+    screen.until(lambda: PROMPT in screen.text and "Enter run" in screen.text)
+    screen.send("\r")
+    screen.until("q quit")
+    screen.until("exact", 120)
+    assert "9 tokens" in screen.text
     assert "Layer 3 Head 2" in screen.text
     engine = engine_of(screen)
     screen.send("q")

@@ -53,8 +53,8 @@ class RankedList(Pane):
         return " · ".join(part[0] for part in self._wordings)
 
     def clear(self) -> None:
-        """Until others come, which are as many in most cases: another height lays out the whole
-        screen, in 25 ms and more."""
+        """Nothing, until others come: most often as many, so the height stays as it was. Another
+        one lays out the whole screen, in 25 ms and more."""
         self._list("", (), "")
 
     def render_line(self, y: int) -> Strip:

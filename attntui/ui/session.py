@@ -294,6 +294,8 @@ class Session:
 
     def _drop_others(self) -> None:
         """Have the engine drop the runs that are not held; later, while one is in the making."""
+        if self._closed:
+            return
         if self.busy:
             self._drop_others_soon()
         else:

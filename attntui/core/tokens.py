@@ -7,6 +7,7 @@ that says which one it was.
 
 import re
 import unicodedata
+from functools import lru_cache
 
 SPACE, NEWLINE, TAB, RETURN = "·", "⏎", "⇥", "␍"
 _SIGNS = {"\n": NEWLINE, "\t": TAB, "\r": RETURN, "\x7f": "␡"}
@@ -52,6 +53,7 @@ def sanitise_lines(text: str) -> str:
     return "\n".join(sanitise(line) for line in text.split("\n"))
 
 
+@lru_cache(2**16)  # a prompt that is run again has most of its tokens from before
 def visible(text: str) -> str:
     """A token for a label: as `sanitise`, with every space drawn as a dot, and never empty."""
     return sanitise(text).replace(" ", SPACE) or "∅"

@@ -2,8 +2,9 @@
 
 32k tokens have 16 GB of logits over 128k outputs, in float32. The states that the output head reads
 are a few percent of that, so a long prompt keeps those, and the model's own head runs over the rows
-that are asked for. For that the model runs with its body's output put in place; what comes after
-the body (head, scale, soft cap, bias) is the model's own code.
+that are asked for. A small model's head is a third of its forward besides, and its first picture
+would wait for it. For that the model runs with its body's output put in place; what comes after the
+body (head, scale, soft cap, bias) is the model's own code.
 """
 
 from collections.abc import Iterator
@@ -20,8 +21,9 @@ from attntui.engine import ranks
 from attntui.engine.forward import arguments
 from attntui.engine.model import Encoded, LoadedModel, vocabulary
 
-LARGE = 2**28
-"""Bytes of logits from which on they are late: below, all at once cost no more than one row."""
+LARGE = 2**25
+"""Bytes of logits from which on they are late. GPT-2-small's size on two cores, 256 tokens, 49 MiB:
+a run takes 252 ms in place of 346, and each row that is looked at 6 ms."""
 ROWS = 64
 """Rows that the head reads at a time where many are asked for."""
 TRIED = 8

@@ -6,11 +6,15 @@ A tokenizer's own spelling differs by family: `Ġthe` (byte-level BPE), `▁the`
 
 import re
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from attntui.core.tokens import show_bytes, whole_text
 
+SPELLED = 2**16
+"""How many tokens' texts are kept: a text says most of its own several times, and a session reads
+much the same text again and again."""
 _FALLBACK = re.compile(r"<0x([0-9A-F]{2})>")
 _LONE = re.compile("[\udc80-\udcff]+")
 
@@ -44,6 +48,7 @@ def special_ids(tokenizer: PreTrainedTokenizerBase) -> set[int]:
     return {*tokenizer.all_special_ids, *(each for each, token in added.items() if token.special)}
 
 
+@lru_cache(SPELLED)
 def from_bytes(data: bytes) -> str:
     """Bytes as text, those of no whole character in hex: `⟨E3 81⟩`."""
     text = data.decode("utf-8", "surrogateescape")
@@ -81,6 +86,7 @@ def _byte_alphabet() -> dict[str, int]:
 _ALPHABET = _byte_alphabet()
 
 
+@lru_cache(SPELLED)
 def _spell_byte_level(name: str) -> bytes:
     if any(char not in _ALPHABET for char in name):
         return _whole(name)
@@ -91,6 +97,7 @@ def _spell_byte(name: str) -> bytes:
     return bytes([ord(name)]) if len(name) == 1 and ord(name) < 256 else _whole(name)
 
 
+@lru_cache(SPELLED)
 def _spell_pieces(name: str) -> bytes:
     fallback = _FALLBACK.fullmatch(name)
     if fallback:

@@ -10,7 +10,7 @@ from rich.style import Style
 from attntui.core.protocol import Token, Word
 from attntui.core.scale import Scale, brightness, levels
 from attntui.core.tokens import visible
-from attntui.render.labels import downwards, fit, longest
+from attntui.render.labels import downwards, fit, header_height, longest
 from attntui.render.palette import Palette
 from attntui.render.strips import DIGITS_FROM, digit_segments, row_segments
 
@@ -18,7 +18,7 @@ PLAIN = Style()
 CELL_WIDTHS = (6, 5, 2)
 """Columns of a cell: the first that lets everything in; weights are written in all but the last."""
 LABEL_LEAST, LABEL_LIMIT = 3, 16
-HEADER_LEAST, HEADER_LIMIT = 3, 8
+HEADER_LIMIT = 8
 
 
 @dataclass(frozen=True)
@@ -62,13 +62,13 @@ class Heatmap:
             yield [self._label(row), *self._cells(line, numbers, palette)]
 
     def _header(self) -> Iterator[list[Segment]]:
-        ordinary = [len(unit.text.strip()) for unit in self.keys if not unit.special]
-        height = max(min(HEADER_LIMIT, max(ordinary, default=HEADER_LIMIT)), HEADER_LEAST)
-        columns = [downwards(unit.text, height) for unit in self.keys[:: self.step]]
-        spare = min(sum(1 for piece in column if not piece) for column in columns)
+        texts = [unit.text for unit in self.keys[:: self.step]]
+        ordinary = [unit.text for unit in self.keys if not unit.special]
+        height = header_height(texts, ordinary, HEADER_LIMIT)
+        columns = [downwards(text, height) for text in texts]
         left = (self.cell_width - 2) // 2
         right = self.cell_width - 2 - left
-        for at in range(spare, height):
+        for at in range(height):
             pieces = (fit(column[at], 2) for column in columns)
             cells = "".join(" " * left + piece + " " * right for piece in pieces)
             yield [Segment(" " * self._label_width + cells, PLAIN)]

@@ -34,12 +34,16 @@ def downwards(token: str, height: int) -> list[str]:
 
     A leading space is left out, the row labels show it; a longer token ends in an ellipsis.
     """
-    text = visible(token)
-    text = text[1:] if text.startswith(SPACE) and len(text) > 1 else text
-    pieces = list(text) if text.isascii() else _graphemes(text)
+    pieces = _pieces(token)
     if len(pieces) > height:
         pieces = [*pieces[: height - 1], "⋮"]
     return [""] * (height - len(pieces)) + pieces
+
+
+def _pieces(token: str) -> list[str]:
+    text = visible(token)
+    text = text[1:] if text.startswith(SPACE) and len(text) > 1 else text
+    return list(text) if text.isascii() else _graphemes(text)
 
 
 def _graphemes(text: str) -> list[str]:
@@ -47,17 +51,12 @@ def _graphemes(text: str) -> list[str]:
     return [text[start:stop] for start, stop, _ in spans]
 
 
-def column_labels(texts: Sequence[str], ordinary: Sequence[str], most: int) -> list[list[str]]:
-    """Labels above columns, all of one height: what the longest of the `ordinary` texts needs, at
-    most `most` lines, so that a long special token does not take the picture's room."""
-    if not texts:
-        return []
+def header_height(texts: Sequence[str], ordinary: Sequence[str], most: int) -> int:
+    """Lines of the labels above columns: what the longest of the `ordinary` texts needs, at most
+    `most`, so that a long special token does not take the picture's room."""
     longest_one = max((len(text.strip()) for text in ordinary), default=most)
     limit = max(min(most, longest_one), LEAST_HEIGHT)
-    pieces = {text: downwards(text, limit) for text in set(texts)}
-    spare = min(column.count("") for column in pieces.values())
-    cut = {text: column[spare:] for text, column in pieces.items()}
-    return [cut[text] for text in texts]
+    return min(limit, max((len(_pieces(text)) for text in set(texts)), default=0))
 
 
 def quote(token: str) -> str:
@@ -67,4 +66,4 @@ def quote(token: str) -> str:
 
 def longest(tokens: list[str], limit: int) -> int:
     """Columns that the longest of the visible tokens needs, at most `limit`."""
-    return min(limit, max((cell_len(visible(token)) for token in set(tokens)), default=1))
+    return min(limit, max((cell_len(text) for text in set(map(visible, tokens))), default=1))

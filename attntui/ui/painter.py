@@ -276,7 +276,7 @@ class Painter:
         page, name = slot
         if page is not None:
             self._screen.query_one(f"#{page}", Page).accept(name, request, reply, arrays)
-            if slot == (self._look.page, "window"):
+            if slot == (self._look.page, "window") and request == self._asked.get(slot):
                 self._release()
         else:
             getattr(self, f"_paint_{name.replace('-', '_')}")(request, reply, arrays)

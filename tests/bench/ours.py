@@ -78,7 +78,7 @@ def _pictures(screen: Screen, forward: Child, text: str, repeats: int) -> Iterat
         ending = next(endings)
         screen.retype(ending[-1])
         plain = _ask(forward)
-        yield {"plain": plain, "picture": screen.paint(_last(text), ending)}
+        yield {"plain": plain, "picture": screen.paint(_last(text), ending, unseen=plain)}
         screen.complete()
 
 

@@ -7,8 +7,7 @@ figure, page or cache entry that shows one head. Each repeat runs the plain SDPA
 the same process. `--memory` measures the peak of one forward of each, and no times. `plain` serves:
 a forward for each line on its standard input.
 
-Logits: where those of all tokens take over 256 MiB, every way computes the last token's alone, as
-attntui does.
+Logits: of all tokens, and of the last alone where all take over 256 MiB.
 """
 
 import argparse

@@ -1,6 +1,7 @@
 """The real program in a pty of 120 x 36: its prompt and its keys, timed to what they paint.
 
-Time runs to the arrival of the frame in which something is first seen, before it is looked at.
+Time runs to the arrival of the frame in which something is first seen, before it is looked at: to
+look takes this process as long as the program needs to paint, and users' terminals look elsewhere.
 """
 
 import os
@@ -61,8 +62,9 @@ class Screen:
         """
         begun = came = time.perf_counter()
         while not shows(self.terminal.text):
-            if self.terminal.read(0.05):
-                came = time.perf_counter()
+            wait = 0.05
+            while self.terminal.read(wait):
+                came, wait = time.perf_counter(), 0.0
             self._check(begun)
         return came
 
@@ -81,9 +83,15 @@ class Screen:
 
     def pause(self, seconds: float) -> None:
         """Let it paint what it will for so long."""
-        end = time.perf_counter() + seconds
+        self._arrivals(seconds)
+
+    def _arrivals(self, seconds: float) -> list[tuple[float, int]]:
+        """Of each piece that comes within some time: when, and how long the stream is with it."""
+        found, end = [], time.perf_counter() + seconds
         while (left := end - time.perf_counter()) > 0:
-            self.terminal.read(left)
+            if self.terminal.read(left):
+                found.append((time.perf_counter(), len(self.terminal.stream)))
+        return found
 
     def type(self, text: str) -> None:
         """Put a text into the prompt's box in place of what is there."""
@@ -103,14 +111,19 @@ class Screen:
         self.send(text)
         self.pause(0.5)
 
-    def paint(self, last: int, word: str) -> float:
+    def paint(self, last: int, word: str, unseen: float = 0.0) -> float:
         """Seconds from Enter in the prompt's box to the last row's cells; `word` is that row's.
+
+        What comes within `unseen` seconds is looked at after them, while the model does not run.
 
         Raises:
             Failed: as `until`, or the program would not run this prompt.
         """
         row = re.compile(rf"\b{last} {word}\b.*\[.*\]")
         start = self.send(ENTER)
+        for came, length in self._arrivals(unseen):
+            if row.search(self.terminal.text_after(length)):
+                return came - start
         return self.until(row.search) - start
 
     def move(self, key: str, title: str) -> float:

@@ -138,9 +138,13 @@ class Terminal:
     @property
     def text(self) -> str:
         """The picture as text."""
-        if self._seen < len(self.stream):
-            self._picture.feed(self.stream[self._seen :])
-            self._seen = len(self.stream)
+        return self.text_after(len(self.stream))
+
+    def text_after(self, length: int) -> str:
+        """The picture as text, of so many bytes; of more, where more were looked at before."""
+        if self._seen < length:
+            self._picture.feed(self.stream[self._seen : length])
+            self._seen = length
         return self._picture.text
 
     def until(self, holds: str | Callable[[], object], seconds: float = 60) -> float:

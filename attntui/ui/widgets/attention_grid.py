@@ -13,7 +13,7 @@ from textual.strip import Strip
 
 from attntui.core.protocol import GetWindow, Reading, Reply, Request, View
 from attntui.core.tokens import visible
-from attntui.render.labels import column_labels, fit, longest
+from attntui.render.labels import downwards, fit, header_height, longest
 from attntui.render.rules import below, upright
 from attntui.render.strips import DIGITS_FROM, cursor_segments, digit_segments, row_segments
 from attntui.ui import captions
@@ -61,7 +61,7 @@ class AttentionGrid(Page):
         self.waiting = ""
         self.share: float | None = None
         self._levels: list[list[int]] = []
-        self._header: list[list[str]] = []
+        self.header_height = 0
         self._painted: GridFrame | None = None
         """The frame of all lines while they are painted."""
         self._measured: tuple[tuple[Unit, ...], int] = ((), LABEL_LEAST)
@@ -182,10 +182,6 @@ class AttentionGrid(Page):
         return "figures" if self.cell_width >= DIGITS_FROM else "shades"
 
     @property
-    def header_height(self) -> int:
-        return len(self._header[0]) if self._header else 0
-
-    @property
     def label_width(self) -> int:
         queries = self.look.queries
         if queries is not self._measured[0]:  # every line asks, and 1,024 tokens take 0.3 ms
@@ -213,18 +209,18 @@ class AttentionGrid(Page):
 
     def lay_out(self) -> None:
         """Sizes and column labels anew, after new tokens, a zoom or a resize."""
-        self._header = self._column_labels()
+        self.header_height = self._needed_height()
         self.virtual_size = self.frame.whole()
         self._scroll_to_cursor()
         self.refresh()
         self._ask()
 
-    def _column_labels(self) -> list[list[str]]:
+    def _needed_height(self) -> int:
         height = self.size.height
         most = next(lines for least, lines in LABEL_LINES if height >= least)
         texts = [unit.text for unit in self.look.keys]
         ordinary = [unit.text for unit in self.look.keys if not unit.special]
-        return column_labels(texts[:: self.step], ordinary, most)
+        return header_height(texts[:: self.step], ordinary, most)
 
     def change_zoom(self, nearer: int) -> bool:
         """Zoom in (1) or out (-1); False where there is no further zoom."""
@@ -244,7 +240,7 @@ class AttentionGrid(Page):
 
     def fit(self) -> str:
         before = self.zoom
-        self._header = self._column_labels()
+        self.header_height = self._needed_height()
         self.zoom = self.fitting_zoom()
         self.lay_out()
         if self.zoom != before:
@@ -326,7 +322,7 @@ class AttentionGrid(Page):
             self._painted = None
 
     def render_line(self, y: int) -> Strip:
-        if self.look.run is None or not self._header:
+        if self.look.run is None or not self.header_height:
             styles = self.style_of("text"), self.style_of("bar")
             return self.strip_of(waiting_line(y, self.size, self.waiting, self.share, *styles))
         if y < self.header_height:
@@ -343,7 +339,8 @@ class AttentionGrid(Page):
             style = current if column == self.look.key // self.step else plain
             if self._is_marked(self.look.marked_keys, column):
                 style = style + UNDERLINED
-            piece = fit(self._header[column][y], min(2, self.cell_width))
+            label = downwards(self.look.keys[column * self.step].text, self.header_height)
+            piece = fit(label[y], min(2, self.cell_width))
             left = (self.cell_width - 2) // 2
             text = " " * left + piece + " " * (self.cell_width - 2 - left)
             segments.append(Segment(text, style))

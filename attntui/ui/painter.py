@@ -83,6 +83,8 @@ class Painter:
         self._sweep = Sweep(session)
         self._given_up: set[Slot] = set()
         """Asked for, and not to be asked for again before something else is looked at."""
+        self._views: dict[PageName | Beside | None, type] = {}
+        """The kind of view that was painted last on each page."""
         self._held = ExitStack()
         """While it holds something, nothing is painted."""
         self.order = OrderSweep()
@@ -92,6 +94,7 @@ class Painter:
     def forget(self, is_other_text: bool) -> None:
         """Ask for everything anew: another run, or another stack. Of another text, the lists go."""
         self._asked.clear()
+        self._views.clear()
         if is_other_text:
             for ranked in self._screen.query(RankedList):
                 ranked.clear()
@@ -175,6 +178,10 @@ class Painter:
                 self._given_up.add(slot)
         self._screen.post_message(RequestsChanged())
         return bool(late)
+
+    def shows(self, look: Look) -> bool:
+        """Whether the page has painted anything of such a view as is looked at."""
+        return self._views.get(look.page, type(look.view)) is type(look.view)
 
     def _is_quick(self, request: Request) -> bool:
         """Whether it takes no time by itself."""
@@ -275,6 +282,7 @@ class Painter:
         self._painted[slot] = number
         page, name = slot
         if page is not None:
+            self._views[page] = type(getattr(request, "view", None))
             self._screen.query_one(f"#{page}", Page).accept(name, request, reply, arrays)
             if slot == (self._look.page, "window") and request == self._asked.get(slot):
                 self._release()

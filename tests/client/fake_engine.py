@@ -164,7 +164,9 @@ def window(call: int, request: GetWindow) -> None:
         return
     if isinstance(view, Rollout) and os.environ.get("FAKE_ROLLOUT_KILLS"):
         os.kill(os.getpid(), signal.SIGKILL)
-    if isinstance(view, Rollout) and os.environ.get("FAKE_ROLLOUT_LASTS"):
+    if isinstance(view, Rollout) and view.start_layer >= int(
+        os.environ.get("FAKE_ROLLOUT_LASTS_FROM", "99")
+    ):
         send(call, Progress("rollout", 1, 4))
         if not wait(call, 60):
             send(call, Failed("cancelled", "Cancelled."))
@@ -211,7 +213,8 @@ def answer(call: Call) -> None:
         values = np.full((len(STATISTICS), *SHAPE), 0.5, np.float32)
         send(call.id, Statistics(request.run, (1,) * len(STATISTICS)), values)
     elif isinstance(request, GetReach):
-        if request.times > 1 and not wait(call.id, 60):
+        lasts = request.times >= int(os.environ.get("FAKE_REACH_LASTS_FROM", "2"))
+        if lasts and not wait(call.id, 60):
             send(call.id, Failed("cancelled", "Cancelled."))
             return
         names = ("distance", "beyond", "tokens")

@@ -3,6 +3,7 @@
 import re
 
 import numpy as np
+import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -92,6 +93,21 @@ async def test_distances_over_layers_and_over_lengths(open_app: Opener) -> None:
         await screen.pilot.click(page, offset=(column + 1, 6))
         await screen.settled()
         assert (screen.main.look.layer, screen.main.look.head) == (1, 1)
+
+
+async def test_esc_stops_the_first_measuring_and_says_so_in_its_place(
+    open_app: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_REACH_LASTS_FROM", "1")
+    async with open_app(prompt="tokens 4", size=(80, 24), fake=True) as screen:
+        await screen.pilot.press("7")
+        await screen.until(lambda: "measuring distances" in screen.text)
+        await screen.pilot.press("escape")
+        await screen.until(lambda: "Stopped; Enter twice goes on." in screen.text)
+        assert "measuring distances" not in screen.text
+        await screen.pilot.press("enter", "enter")
+        await screen.until(lambda: "measuring distances" in screen.text)
+        assert "Stopped" not in screen.text
 
 
 async def test_esc_asks_for_no_longer_prompts_and_keeps_what_is_known(open_app: Opener) -> None:

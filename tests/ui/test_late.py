@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from attntui.core.protocol import Head, Progress
 from attntui.ui.late import PLAIN, Late
+from attntui.ui.state import RolloutOptions
 from attntui.ui.widgets.attention_grid import AttentionGrid
 from attntui.ui.widgets.bars import CursorLine
 from tests.ui.conftest import Opener
@@ -77,26 +79,26 @@ def test_two_that_are_waited_for_under_one_name_are_told_apart() -> None:
 async def test_escape_gives_up_what_takes_long_and_another_view_asks_anew(
     open_app: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("FAKE_ROLLOUT_LASTS", "1")
+    monkeypatch.setenv("FAKE_ROLLOUT_LASTS_FROM", "0")
     async with open_app(prompt="tokens 30", fake=True) as screen:
         trusted = screen.lines[0]
         await screen.pilot.press("r")
         await screen.until(lambda: "rollout 25%" in screen.lines[0], 5)
         await screen.pilot.press("escape")
         await screen.until(lambda: "Given up" in screen.text, 5)
-        assert screen.lines[0] == trusted and screen.main.look.lens == "rollout"
-        await screen.pilot.press("escape")
-        await screen.until(lambda: "Nothing is running" in screen.text, 5)
-        await screen.press("r")
+        assert screen.lines[0] == trusted and screen.main.look.lens == "head"
         grid = screen.main.query_one(AttentionGrid)
         assert grid.window is not None and isinstance(grid.window.request.view, Head)
+        assert "Head" in grid.border_title
+        await screen.pilot.press("escape")
+        await screen.until(lambda: "Nothing is running" in screen.text, 5)
         assert screen.main.query_one(CursorLine).weight is not None
 
 
 async def test_what_was_given_up_is_asked_for_anew_at_the_next_move(
     open_app: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("FAKE_ROLLOUT_LASTS", "1")
+    monkeypatch.setenv("FAKE_ROLLOUT_LASTS_FROM", "1")
     async with open_app(prompt="tokens 30", fake=True) as screen:
         session, asked = screen.main.session, []
         latest = session.latest
@@ -105,10 +107,11 @@ async def test_what_was_given_up_is_asked_for_anew_at_the_next_move(
             asked.append(slot)
             return await latest(slot, *more)
 
-        await screen.pilot.press("r")
+        await screen.press("r")
+        screen.main.change(replace(screen.main.look, rollout=RolloutOptions(start_layer=1)))
         await screen.until(lambda: "rollout 25%" in screen.lines[0], 5)
         await screen.pilot.press("escape")
-        await screen.until(lambda: "Given up" in screen.text, 5)
+        await screen.until(lambda: "another row, head or key asks anew" in screen.text, 5)
         monkeypatch.setattr(session, "latest", noted)
         screen.main._follow()  # as when a pane asks: the look is the same
         assert "grid.window" not in asked

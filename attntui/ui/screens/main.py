@@ -386,7 +386,10 @@ class MainScreen(
             self.painter.stop(self.look.page, "reach")
         elif self.focused is self.page:
             has_stopped, is_given_up = self.stop_swapping(), self.painter.give_up()
-            if not has_stopped:
+            if is_given_up and not self.painter.shows(self.look):
+                self.change(replace(self.look, lens="head", method="weights"))
+                self.say("Given up; the head's own weights are shown again.")
+            elif not has_stopped:
                 anew = "Given up; another row, head or key asks anew."
                 self.say(anew if is_given_up else "Nothing is running. q quits.")
         else:

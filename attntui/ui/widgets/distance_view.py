@@ -114,8 +114,9 @@ class DistanceView(Page):
         return replace(look, beyond=BEYOND[min(max(at, 0), len(BEYOND) - 1)])
 
     def give_up(self) -> bool:
-        """Ask for no longer prompts."""
-        if not self.over_length or self.refusal or len(self.found) == len(TIMES):
+        """Ask for nothing that is not known yet."""
+        wanted = TIMES if self.over_length else TIMES[:1]
+        if self.look.run is None or self.refusal or all(times in self.found for times in wanted):
             return False
         self.refusal = STOPPED
         self.lay_out()

@@ -157,7 +157,7 @@ async def spawn(
 def describe_exit(status: int, last_line: str) -> str:
     """One plain sentence on how a process ended, with the last line that it wrote."""
     if status in {-signal.SIGKILL, 128 + signal.SIGKILL}:
-        how = "was killed (SIGKILL), probably because the machine ran out of memory"
+        how = "was killed (SIGKILL), as it is where the machine runs out of memory"
     elif status < 0:
         how = f"was ended by {_signal_name(-status)}"
     elif status:

@@ -100,7 +100,7 @@ class Session:
         self.held = frozenset()
         if not self.busy:
             again = not gone.asked or self._deaths.is_worth_another_try(gone, "show", self.prompt)
-            way_on = "Starting it again." if again else WAYS_ON["show"]
+            way_on = "It starts again by itself." if again else WAYS_ON["show"]
             self.post(EngineEnded(f"{gone} {way_on}", again))
 
     async def run(self, past: Past | None = None) -> None:
@@ -162,7 +162,7 @@ class Session:
         if self._closed:
             return True
         if self._deaths.is_worth_another_try(gone, doing, self.prompt):
-            self.post(Trouble(f"{gone} Starting it again."))
+            self.post(Trouble(f"{gone} It starts again by itself."))
             return False
         if not gone.of_memory:
             self.post(Trouble(f"{gone} It ended {MOST} times; R tries again, L shows its log."))

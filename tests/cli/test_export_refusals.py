@@ -112,7 +112,7 @@ def test_what_only_the_model_can_tell(faked, tmp_path: Path, arguments: str, sai
     ("commands", "said"),
     [
         ("fail fault the matrix is ESC upside down", "the matrix is ␛ upside down (log: "),
-        ("say last ESC words; kill SIGKILL", "ran out of memory; its last words: last ␛ words"),
+        ("say last ESC words; kill SIGKILL", "runs out of memory; its last words: last ␛ words"),
         ("exit 3", "The engine ended with exit status 3 (log: "),
     ],
 )

@@ -116,7 +116,7 @@ async def test_cancelling_tells_the_engine_and_frees_it(fake: Engine) -> None:
 @pytest.mark.parametrize(
     ("commands", "sentence"),
     [
-        ("kill SIGKILL", r"killed \(SIGKILL\), probably because the machine ran out of memory"),
+        ("kill SIGKILL", r"killed \(SIGKILL\), as it is where the machine runs out of memory"),
         ("kill SIGSEGV", "ended by SIGSEGV"),
         ("exit 3", r"ended with exit status 3\.$"),
         ("exit 0", r"^The engine ended\.$"),

@@ -1,5 +1,8 @@
 """What the program says: one sentence at a time, over the keys at the bottom."""
 
+import pytest
+
+from attntui.ui.messages import Waiting
 from attntui.ui.widgets.message_line import MessageLine
 from tests.ui.conftest import Opener
 
@@ -31,3 +34,28 @@ async def test_sentences_come_in_turn_and_go(open_app: Opener) -> None:
         line.go_on()
         await screen.settled()
         assert "? help" in screen.lines[-1]
+
+
+async def test_what_was_read_does_not_come_back_after_an_answer(
+    open_app: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_app(prompt="tokens 12", fake=True) as screen:
+        line = screen.main.query_one(MessageLine)
+        screen.main.say("It is unread.", severe=True)
+        screen.main.say("It was read.", severe=True)
+        monkeypatch.setattr("attntui.ui.widgets.message_line.READ", 0)
+        screen.main.say("An answer.")
+        seen = []
+        while line.display:
+            seen.append(str(line.content))
+            line.go_on()
+        assert seen == ["An answer.", "It is unread."]
+
+
+async def test_an_answer_goes_when_the_model_is_put_to_work(open_app: Opener) -> None:
+    async with open_app(prompt="tokens 12", fake=True) as screen:
+        line = screen.main.query_one(MessageLine)
+        screen.main.say("Given up.")
+        line._since -= 1
+        screen.main.post_message(Waiting("running the prompt"))
+        await screen.until(lambda: not line.display)

@@ -31,8 +31,10 @@ async def test_escape_cancels_a_run_and_keeps_the_prompt(open_app: Opener) -> No
         await run_prompt(screen, "sleep 60")
         await screen.until(lambda: screen.main.session.busy)
         await screen.until(lambda: "running the prompt" in screen.text)
+        assert "─Prompt · running─" in screen.text
         await screen.pilot.press("escape")
         await screen.until(lambda: not screen.main.session.busy, 5)
+        await screen.until(lambda: "Prompt · not run yet, Enter runs it" in screen.text)
         assert screen.main.query_one(PromptBox).text == "sleep 60"
         assert screen.main.look.run is run
         await run_prompt(screen, "tokens 5")

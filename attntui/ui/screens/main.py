@@ -155,6 +155,7 @@ class MainScreen(
     def work(self, past: Past | None) -> None:
         """Run a prompt, or what is left to do, in place of whatever runs now."""
         self.engage(self.session.run(past))
+        self.box.show_running(past)
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """A fault of ours in a task must not pass in silence, nor end the program."""
@@ -166,6 +167,7 @@ class MainScreen(
 
     @on(Waiting)
     def _show_waiting(self, message: Waiting) -> None:
+        self.query_one(MessageLine).act()
         self.query_one(StatusLine).show_waiting(message.what, message.share)
         self.query_one("#grid", AttentionGrid).show_waiting(message.what, message.share)
 
@@ -177,6 +179,7 @@ class MainScreen(
 
     @on(Idle)
     def _stop_waiting(self) -> None:
+        self.box.show_running(None)
         self.query_one("#grid", AttentionGrid).show_waiting(self._trouble, None)
         self.painter.show_late()
         self._follow()  # what was given up for what has ended

@@ -10,6 +10,8 @@ from textual.widgets import Static
 SECONDS, SEVERE_SECONDS = 5.0, 12.0
 FRESH = 0.3
 """Seconds an answer stays whatever happens: what it tells of may still change the screen."""
+READ = 1.5
+"""Seconds after which a sentence does not come back, once the answer to a key took its place."""
 
 
 class Saying(NamedTuple):
@@ -35,8 +37,10 @@ class MessageLine(Static):
         left = [each for each in self._left if each.sentence != saying.sentence]
         if saying.can_wait:
             self._say([*left, saying])
-        else:
-            self._say([saying, *(each for each in left if each.severe or each.can_wait)])
+            return
+        is_read = left[:1] == self._left[:1] and monotonic() - self._since > READ
+        kept = left[1:] if is_read else left
+        self._say([saying, *(each for each in kept if each.severe or each.can_wait)])
 
     def _say(self, sayings: list[Saying]) -> None:
         """Show the first, which keeps its time while it stays the first."""

@@ -131,6 +131,7 @@ class PromptBox(TextBox):
         self._place = 0
         self._pictured: Past | None = None
         """The prompt of the picture; before the first run, of the picture to come."""
+        self._running: Past | None = None
 
     @property
     def second(self) -> SecondBox:
@@ -184,11 +185,17 @@ class PromptBox(TextBox):
         self.give(past.text)
         self.second.give(past.second)
 
+    def show_running(self, past: Past | None) -> None:
+        """The prompt that the model runs now; None: it runs none of these boxes'."""
+        self._running = past
+        self.show_edited()
+
     def show_edited(self) -> None:
         """What is not run yet says so: the picture belongs to another prompt."""
         note = ""
         if self.draft is not None:
-            note = " · not run yet, Enter runs it"
+            is_running = self.draft == self._running
+            note = " · running" if is_running else " · not run yet, Enter runs it"
         elif self._pictured is not None and not self.typed.text and not self.read_only:
             note = " · empty, below is still the prompt before"
         self.border_title = Content(self._title + note)

@@ -24,7 +24,7 @@ from attntui.render.names import (
     short_name,
     view_name,
 )
-from attntui.render.ranking import Entry
+from attntui.render.ranking import Entry, places
 from attntui.render.thumbnails import Grain
 from attntui.ui.beside import names, same_model
 from attntui.ui.choices import PageName
@@ -244,18 +244,29 @@ def predicted_words(look: Look, found: Predictions | None) -> tuple[str, ...]:
         return ()
     # Beside another run, what was likeliest there may stand first.
     best = max(found.entries, key=lambda each: each.probability)
-    says = f"predicts {quote(best.text)} ({best.probability:.3f})"
+    says = f"predicts {quote(best.text)} ({_chance(best.probability)})"
     came = ""
     if found.came is not None and found.came.id == best.id:
         came = ", which came"
     elif found.came is not None:
-        came = f", {quote(found.came.text)} came ({found.came.probability:.3f})"
+        came = f", {quote(found.came.text)} came ({_chance(found.came.probability)})"
     at = f"at {quote(side.tokens[found.position].text)} → "
     return f"{at}{says}{came}", f"{says}{came}", says
 
 
+def _chance(probability: float) -> str:
+    return f"{probability:.{places(probability, 3)}f}"
+
+
 def prediction_entries(found: Predictions) -> tuple[Entry, ...]:
+    most = max((entry.probability for entry in found.entries), default=1.0)
     return tuple(
-        Entry(visible(entry.text), None, entry.probability, entry.probability_before)
+        Entry(
+            visible(entry.text),
+            None,
+            entry.probability,
+            entry.probability_before,
+            places=places(most, 3),
+        )
         for entry in found.entries
     )

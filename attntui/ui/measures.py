@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from attntui.core.head_tables import HeadTable
 from attntui.render.methods import DIRECT
 from attntui.render.names import pair_name
+from attntui.render.ranking import places
 from attntui.ui.choices import MapKind
 from attntui.ui.state import Look
 
@@ -43,7 +44,10 @@ class Measure:
     def shown(self, value: float) -> str:
         """A value in figures: `0.831`, `2.41 bits`."""
         sign = "+" if self.has_sign else ""
-        return f"{value:{sign}.2f} {self.unit}" if self.unit else f"{value:{sign}.3f}"
+        if self.unit:
+            return f"{value:{sign}.2f} {self.unit}"
+        # Two figures of what three places show as 0: of 32,768 tokens an even weight is 0.000031.
+        return f"{value:{sign}.{places(value, 3) if abs(value) < 0.0005 else 3}f}"
 
 
 MEASURES: dict[MapKind, Measure] = {

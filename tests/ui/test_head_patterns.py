@@ -48,3 +48,5 @@ def test_every_statistic_has_words() -> None:
     assert MEASURES["entropy_bits"].bound(1024) == 10
     assert MEASURES["distance"].bound(9) == 8
     assert MEASURES["entropy_bits"].shown(2.414) == "2.41 bits"
+    assert MEASURES["cell"].shown(0.00753) == "0.008" and MEASURES["cell"].shown(0.0) == "0.000"
+    assert MEASURES["cell"].shown(1 / 32768) == "0.000031"

@@ -271,6 +271,17 @@ async def test_a_hidden_cell_has_no_figure(open_app: Opener) -> None:
         assert grid.cell_width >= 5 and "nan" not in screen.text
 
 
+async def test_a_masked_cell_names_no_head_of_the_largest_weight(open_app: Opener) -> None:
+    for size in ((120, 36), (80, 24)):
+        async with open_app(size=size) as screen:
+            await screen.press("ctrl+home", "end")
+            look = screen.main.look
+            assert look.key > look.query == 0
+            assert "no head looks there" in screen.text
+            await screen.press("G")
+            assert "No head has a value: no head looks there." in screen.text
+
+
 async def test_the_footer_has_the_keys_of_the_prompt_while_one_types(open_app: Opener) -> None:
     async with open_app() as screen:
         assert "q quit" in screen.lines[-1]

@@ -12,7 +12,7 @@ from attntui.core.errors import UserError
 from attntui.core.protocol import BETWEEN, Basis, Pooling
 from attntui.core.scale import SCALES
 from attntui.ui.choices import SINKS, THRESHOLDS, Lens, PageName
-from attntui.ui.measures import UNMEASURED, offered, why_blank
+from attntui.ui.measures import UNMEASURED, offered
 from attntui.ui.search import find_head, find_position, find_token
 from attntui.ui.state import Look, RolloutOptions
 from attntui.ui.widgets.ask_line import AskLine
@@ -196,11 +196,11 @@ class Looking(Screen[None]):
 
     @of_a_run
     def action_top_head(self) -> None:
-        largest = self.query_one(HeadMap).largest()
+        heads = self.query_one(HeadMap)
+        largest = heads.largest()
         if largest is None:
-            blank = self.query_one(HeadMap).values is not None
-            why = f"No head has a value: {why_blank(self.look)}." if blank else "Not measured yet."
-            self.say(why)
+            why = f"No head has a value: {heads.why_blank()}."
+            self.say("Not measured yet." if heads.values is None else why)
             return
         layer, head, _ = largest
         self.change(replace(self.look, layer=layer, head=head, lens="head"))

@@ -6,7 +6,6 @@ from rich.segment import Segment
 from textual import events
 from textual.strip import Strip
 
-from attntui.ui.measures import why_blank
 from attntui.ui.messages import HeadPicked
 from attntui.ui.widgets.head_values import HeadValues
 
@@ -46,7 +45,7 @@ class HeadBar(HeadValues):
             layer, head, value = largest
             notes.append(f" · largest {layer}.{head} {self.measure.shown(value)}")
         elif self.values is not None:
-            why = why_blank(self.look)
+            why = self.why_blank()
             notes = [f"  {why}" if why.startswith(title) else f"  {title}: {why}"]
         if self.look.chosen:
             notes.append(f" · + {len(self.look.chosen)} chosen")

@@ -9,7 +9,7 @@ from rich.segment import Segment
 
 from attntui.render.labels import fit
 from attntui.render.strips import row_segments
-from attntui.ui.measures import is_on_random, why_blank
+from attntui.ui.measures import is_on_random
 
 if TYPE_CHECKING:
     from attntui.ui.widgets.head_values import HeadValues
@@ -51,7 +51,7 @@ def _values(heads: HeadValues, width: int) -> list[list[Segment]]:
     """Two lines: the value here and the largest; or why there is none."""
     largest, faint = heads.largest(), heads.style_of("faint")
     if largest is None:
-        lines = [*wrap(why_blank(heads.look), max(width, 1)), "", ""]
+        lines = [*wrap(heads.why_blank(), max(width, 1)), "", ""]
         return [[Segment(line, faint)] for line in lines[:2]]
     look, here = heads.look, heads.value_here()
     layer, head, most = largest

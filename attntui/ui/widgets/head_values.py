@@ -20,6 +20,7 @@ from attntui.ui.measures import (
     is_on_random,
     is_statistic,
     measure_of,
+    why_blank,
 )
 from attntui.ui.state import Look
 from attntui.ui.widgets.head_facts import FACTS
@@ -237,7 +238,8 @@ class HeadValues(Pane):
         return f"words {words[here]:.2f} · places {places[here]:.2f}"
 
     def largest(self) -> tuple[int, int, float] | None:
-        """Layer, head and value of the largest; None while there are no values."""
+        """Layer, head and value of the largest; None while there are no values, and where no head
+        looks at the cursor's cell."""
         values = [] if self.values is None else self.values.tolist()
         found = [
             (abs(value), -layer, -head)
@@ -245,10 +247,17 @@ class HeadValues(Pane):
             for head, value in enumerate(row)
             if not math.isnan(value)
         ]
-        if not found:
+        if not found or (self.look.map == "cell" and max(found)[0] == 0):
             return None
         _, layer, head = max(found)
         return -layer, -head, values[-layer][-head]
+
+    def why_blank(self) -> str:
+        """Why there is no largest, in a few words."""
+        values = [] if self.values is None else self.values.ravel().tolist()
+        if self.look.map == "cell" and 0 in values:
+            return "no head looks there"
+        return why_blank(self.look)
 
     def cells(self, layer: int, width: int) -> list[Segment]:
         """The heads of a layer; the one at the cursor in brackets, chosen ones with a plus, those

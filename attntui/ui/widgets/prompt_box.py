@@ -131,7 +131,8 @@ class PromptBox(TextBox):
         self._place = 0
         self._pictured: Past | None = None
         """The prompt of the picture; before the first run, of the picture to come."""
-        self._running: Past | None = None
+        self._now: Past | None = None
+        """The prompt that the model runs."""
 
     @property
     def second(self) -> SecondBox:
@@ -187,14 +188,14 @@ class PromptBox(TextBox):
 
     def show_running(self, past: Past | None) -> None:
         """The prompt that the model runs now; None: it runs none of these boxes'."""
-        self._running = past
+        self._now = past
         self.show_edited()
 
     def show_edited(self) -> None:
         """What is not run yet says so: the picture belongs to another prompt."""
         note = ""
         if self.draft is not None:
-            is_running = self.draft == self._running
+            is_running = self.draft == self._now
             note = " · running" if is_running else " · not run yet, Enter runs it"
         elif self._pictured is not None and not self.typed.text and not self.read_only:
             note = " · empty, below is still the prompt before"

@@ -264,6 +264,8 @@ class SheetPage(Page):
         name, value = f"{mark}{head[0]}.{head[1]}", self._value(head)
         if len(name) + len(value) + 1 >= width:
             value, _, _ = value.partition(" ")  # without its unit
+        if len(name) + len(value) + 1 > width:
+            value = ""  # a number cut short would read as another number
         if head == self.selected:
             text = f"{name} {value}"
             pieces = [Segment(fit(text, max(bar, len(text))), self.style_of("cursor"))]

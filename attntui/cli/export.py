@@ -68,7 +68,10 @@ def statistics_basis(wanted: bool, basis: Basis | None) -> Basis | None:
 def _kind_of(output: str) -> Kind:
     if output == STDOUT:
         raise UserError("Standard output has no suffix: add --format, such as --format csv.")
-    return kind_of(output)
+    try:
+        return kind_of(output)
+    except UserError as error:
+        raise UserError(f"{error} Or name a --format.") from None
 
 
 def _check_kind(order: Order, kind: Kind, output: str) -> None:

@@ -42,10 +42,7 @@ def kind_of(path: str) -> Kind:
         if suffix == kind:
             return kind
     known = ", ".join(f".{kind}" for kind in (*NUMBERS, *PICTURES[:-1]))
-    raise UserError(
-        f"{path} has no known suffix: export writes {known} and .{PICTURES[-1]}; or name a"
-        " --format."
-    )
+    raise UserError(f"{path} has no known suffix: export writes {known} and .{PICTURES[-1]}.")
 
 
 async def fill(

@@ -62,7 +62,8 @@ def model_name(model: ModelInfo, beside: ModelInfo | None = None) -> str:
 def _short(name: str) -> str:
     if not name.startswith(("/", "~", ".")):
         return name
-    return "…/" + "/".join(name.rstrip("/").split("/")[-2:])
+    parts = name.rstrip("/").split("/")
+    return "/".join(parts if len(parts) <= 3 else ["…", *parts[-2:]])
 
 
 def names(look: "Look") -> tuple[str, str]:

@@ -55,4 +55,5 @@ class Exporting(Screen[None]):
         except (UserError, EngineFault, EngineGone) as error:
             self.say(str(error), severe=True)
         else:
-            self.say(" ".join([f"Written to {sanitise(path)}.", *remarks]))
+            said = [remark[:1].upper() + remark[1:] for remark in remarks]
+            self.say(" ".join([f"Written to {sanitise(path)}.", *said]))

@@ -75,8 +75,8 @@ def _notes(look: Look, canvas: Canvas) -> list[Line]:
     faint = canvas.pen("faint")
     if look.lens != "head":
         what = "rollout" if look.lens == "rollout" else "mean"
-        why = f"A {what} has no query and key of its own: this is one head.  "
-        notes.append([Segment(why, faint)])
+        why = f"A {what} has no query and key of its own: ", "this is one head.  "
+        notes += [[Segment(each, faint)] for each in why]
     if look.words:
         notes.append([Segment("Of each word, its last token.", faint)])
     return folded(notes, canvas.width)

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, NoReturn
 import numpy as np
 
 from attntui import __version__
+from attntui.core.costs import QUICK
 from attntui.core.frames import FrameError, encode_answer, read_call
 from attntui.core.protocol import (
     PROTOCOL_VERSION,
@@ -197,7 +198,8 @@ class Server:
         """Answer what waits and takes far less than this job, in the middle of it.
 
         So the row at the cursor does not wait for the statistics of 32,768 tokens. Both only read;
-        whatever runs the model is neither stopped for others nor let in.
+        whatever runs the model is neither stopped for others nor let in. Quick work is not stopped
+        either: the window in sight was asked for first, and is waited for first.
         """
         session = self._session
         while session and self._waiting and (other := self._lighter(session, job)) is not None:
@@ -205,7 +207,7 @@ class Server:
 
     def _lighter(self, session: "Session", job: Job) -> Job | None:
         weights = session.weights(job.call.request)
-        if weights is None:
+        if weights is None or weights <= QUICK:
             return None
         with self._changed:
             for other in self._waiting:

@@ -85,6 +85,7 @@ class Painter:
         """Asked for, and not to be asked for again before something else is looked at."""
         self._views: dict[PageName | Beside | None, type] = {}
         """The kind of view that was painted last on each page."""
+        self._is_paused = False
         self._held = ExitStack()
         """While it holds something, nothing is painted."""
         self.order = OrderSweep()
@@ -99,12 +100,23 @@ class Painter:
             for ranked in self._screen.query(RankedList):
                 ranked.clear()
 
+    def pause(self) -> None:
+        """Ask for nothing and paint nothing: the place that is looked at is about to be found."""
+        self._is_paused = True
+        self._hold()
+
+    def go_on(self) -> None:
+        """The place is found, or is not to be found; `follow` asks again."""
+        self._is_paused = False
+
     def follow(self, look: Look, page: Page, others: Sequence[Page]) -> None:
         """Paint what is known of this look, and ask for the rest: first what is in the middle.
 
         `others` are in sight besides: a second grid, the whole matrix in small.
         """
         before, self._look = self._look, look
+        if self._is_paused:
+            return
         if self._given_up and look != before:
             for slot in self._given_up:
                 self._asked.pop(slot, None)

@@ -14,8 +14,11 @@ from textual.worker import Worker, WorkerState
 
 from attntui.client.engine import Engine
 from attntui.core.protocol import (
+    Chosen,
+    Head,
     Lens,
     LessWeights,
+    Mean,
     ModelInfo,
     ModelOptions,
     PromptInput,
@@ -246,13 +249,16 @@ class MainScreen(
         if before.run is not None and not same_outputs(before.run, message.run):
             look = look.without_logits()
         landed = self.landed(before, look)
+        other = None if self._has_compared else self._start.compare
+        is_sought = is_new and landed is None and look.facing is None and other is None
+        if is_sought and isinstance(look.view, Head | Mean | Chosen):
+            self.painter.pause()
         self.change(landed or look)
         self.new_run(message.run)
-        if self._start.compare is not None and not self._has_compared:
+        if other is not None:
             self._has_compared = True
-            self.compare_with(self._start.compare)
-            return
-        if is_new and landed is None and self.look.facing is None:
+            self.compare_with(other)
+        elif is_sought:
             self.run_worker(self._to_strongest_key(look), exit_on_error=False)
 
     def _opened(self, before: Look, look: Look) -> Look:
@@ -274,9 +280,14 @@ class MainScreen(
 
     async def _to_strongest_key(self, look: Look) -> None:
         """Open on the key that the query looks at most, so that the head map says something."""
-        key = await self.painter.strongest_key(look)
+        try:
+            key = await self.painter.strongest_key(look)
+        finally:
+            self.painter.go_on()
         if key is not None and self.look == look.settle():
             self.change(replace(look, key=key))
+        else:
+            self._follow()
 
     @on(Trouble)
     def _show_trouble(self, message: Trouble) -> None:

@@ -64,6 +64,9 @@ def locate(options: ModelOptions, work: Work) -> Source:
         raise UserError(f"A model of the hub is named without the hub's address{wanted}.")
     if _looks_local(name):
         raise UserError(f"There is no folder '{sanitise(name)}' on this machine.")
+    if name.startswith("demo") and "/" not in name:
+        bundled = " and ".join(MODELS)
+        raise UserError(f"There is no model '{sanitise(name)}'; the bundled ones are {bundled}.")
     return _fetch(options, work)
 
 

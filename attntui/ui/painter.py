@@ -294,7 +294,8 @@ class Painter:
         self._painted[slot] = number
         page, name = slot
         if page is not None:
-            self._views[page] = type(getattr(request, "view", None))
+            if (view := getattr(request, "view", None)) is not None:
+                self._views[page] = type(view)
             self._screen.query_one(f"#{page}", Page).accept(name, request, reply, arrays)
             if slot == (self._look.page, "window") and request == self._asked.get(slot):
                 self._release()

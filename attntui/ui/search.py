@@ -1,7 +1,7 @@
 """Going somewhere by name: a head such as 5.1, a token by its number or a part of the text."""
 
-from bisect import bisect_right
-from collections.abc import Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import accumulate
 
@@ -10,20 +10,21 @@ from attntui.core.protocol import Word
 from attntui.ui.state import Look
 
 
-def find_token(look: Look, part: str, step: int) -> int | None:
-    """The position of the next query in which `part` begins, going round; None where none has it.
-
-    `part` may go on into the tokens after. `step` is 1 or -1; with 0 the query at the cursor itself
-    is looked at first.
-    """
+def matches(look: Look, part: str) -> list[int]:
+    """The positions of the queries in which `part` begins; it may go on into the tokens after."""
     texts = _texts(look)
     ends = list(accumulate(map(len, texts)))
-    found = {bisect_right(ends, at) for at in _places("".join(texts), part.casefold())}
-    for distance in range(len(texts)):
-        at = (look.query + step + distance * (step or 1)) % len(texts)
-        if at in found:
-            return at
-    return None
+    return sorted({bisect_right(ends, at) for at in _places("".join(texts), part.casefold())})
+
+
+def nearest(found: Sequence[int], query: int, step: int) -> int | None:
+    """The place in `found` of the match after a query (`step` 1) or before it (-1), going round;
+    with 0 of one at the query itself, or after it. None where there is none."""
+    if not found:
+        return None
+    if step < 0:
+        return (bisect_left(found, query) - 1) % len(found)
+    return (bisect_right(found, query) if step else bisect_left(found, query)) % len(found)
 
 
 def _texts(look: Look) -> list[str]:

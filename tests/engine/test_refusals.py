@@ -70,6 +70,7 @@ def test_names_that_are_nothing(tmp_path: Path, work: Any) -> None:
     for address in ("https://huggingface.co/gpt2/tree/main", "hf.co/gpt2"):
         assert refused(address, work).endswith("address: gpt2.")
     assert "No model is named" in refused(" ", work)
+    assert refused("demo-brt", work).endswith("the bundled ones are demo and demo-bert.")
     assert "is not on this machine" in refused("someone/unknown", work, offline=True)
     assert "⟨" not in refused("someone/unknown", work, offline=True)
 

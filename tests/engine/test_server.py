@@ -310,6 +310,25 @@ def test_a_row_is_had_in_the_middle_of_the_statistics(
     assert replies == [window, predictions, statistics]
 
 
+def test_the_window_in_sight_is_not_stopped_for_less(
+    engine: Any, tiny: Callable[[str], Path]
+) -> None:
+    engine.ask(load(tiny("llama")))
+    traced, _ = engine.ask(trace(1, LONG))
+    assert isinstance(traced, Traced)
+    keys = 0, len(traced.info.sides[0].tokens)
+    view = Head("self", 0, 1)
+    blocks = GetStatistics(1, "self", "calibration")
+    asked = blocks, GetWindow(1, view, (0, 64), keys), GetWindow(1, view, (0, 1), keys)
+    order = [engine.send(each) for each in asked]
+    found = []
+    while len(found) < 3:
+        answer, _ = engine.read()
+        if not isinstance(answer.reply, Progress):
+            found.append(answer.id)
+    assert found == order
+
+
 def test_what_runs_the_model_waits_and_is_waited_for(
     engine: Any, tiny: Callable[[str], Path]
 ) -> None:

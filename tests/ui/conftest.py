@@ -17,6 +17,7 @@ from attntui.ui.app import AttnApp
 from attntui.ui.screens.main import MainScreen
 from attntui.ui.start import Start
 from attntui.ui.widgets.page import Page
+from attntui.ui.widgets.prompt_box import PromptBox
 
 FAKE = (sys.executable, str(Path(__file__).parents[1] / "client" / "fake_engine.py"))
 Shown = TypeVar("Shown", bound=Page)
@@ -53,6 +54,11 @@ class Screen:
     async def press(self, *keys: str) -> None:
         await self.pilot.press(*keys)
         await self.settled()
+
+    async def run(self, prompt: str) -> None:
+        """Put a prompt in the place of what is in the box, and run it."""
+        self.main.query_one(PromptBox).give(prompt)
+        await self.pilot.press("i", "enter")
 
     async def show(self, key: str, kind: type[Shown]) -> Shown:
         """Bring a page into sight by its key."""

@@ -1,6 +1,7 @@
 """What the screen shows is what the model computed."""
 
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -81,6 +82,36 @@ async def test_an_empty_usable_screen_comes_first(open_app: Opener) -> None:
         await screen.pilot.press("i", "x", "y")
         assert "xy" in screen.text
         await screen.until(lambda: screen.main.look.run is not None)
+
+
+async def test_a_new_run_is_asked_about_the_place_that_its_cursor_goes_to(
+    open_app: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_app(prompt="The cat saw the dog.") as screen:
+        session, asked = screen.main.session, []
+        latest = session.latest
+
+        async def noted(slot: str, request: Any, *more: Any) -> Any:
+            asked.append((slot, request))
+            return await latest(slot, request, *more)
+
+        monkeypatch.setattr(session, "latest", noted)
+        await screen.press("i")
+        screen.main.query_one(PromptBox).text = "The old king saw the queen in the garden."
+        await screen.press("enter")
+        await screen.until(lambda: screen.main.look.run and screen.main.look.run.run == 2)
+        await screen.settled()
+        look = screen.main.look
+        of_run = [(slot, request) for slot, request in asked if request.run == 2]
+        assert of_run[0][0] == "strongest"
+        cells = [request for slot, request in of_run if slot == "cell"]
+        assert [(cell.rows[0], cell.keys[0]) for cell in cells] == [(look.query, look.key)]
+
+
+async def test_an_empty_prompt_has_no_prompt_before(open_app: Opener) -> None:
+    async with open_app(prompt="", fake=True, wait=False) as screen:
+        await screen.until(lambda: screen.main.look.model is not None)
+        assert "still the prompt before" not in screen.text
 
 
 async def test_the_default_prompt_comes_with_the_model(open_app: Opener) -> None:

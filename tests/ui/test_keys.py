@@ -127,7 +127,9 @@ async def test_search_goes_round(open_app: Opener) -> None:
         await screen.press(*"dog", "enter")
         first = main.look.query
         assert "dog" in main.look.queries[first].text
+        assert "“dog”: 1 of 2; n goes to the next." in screen.text
         await screen.press("n")
+        assert "“dog”: 2 of 2" in screen.text
         second = main.look.query
         assert second > first and "dog" in main.look.queries[second].text
         await screen.press("n")
@@ -138,6 +140,26 @@ async def test_search_goes_round(open_app: Opener) -> None:
         assert main.look.query == second, "“z” or “ze” may be there, the whole is not"
         await screen.press("enter")
         assert "The text has no" in screen.text
+
+
+async def test_what_is_there_once_says_so(open_app: Opener) -> None:
+    async with open_app(prompt="The dog saw a cat.") as screen:
+        await screen.press("slash", *"cat", "enter")
+        assert "“cat” is there once." in screen.text
+        at = screen.main.look.query
+        await screen.press("n")
+        assert screen.main.look.query == at and "“cat” is there once." in screen.text
+
+
+async def test_a_token_far_away_comes_to_the_middle(open_app: Opener) -> None:
+    async with open_app(prompt="tokens 400", fake=True) as screen:
+        grid = screen.main.query_one(AttentionGrid)
+        await screen.press("ctrl+home", "g", *"#200", "enter")
+        assert screen.main.look.query == 200
+        rows, _ = grid.frame.visible()
+        assert abs((rows[0] + rows[1]) / 2 - 200) < 2
+        await screen.press("down")
+        assert grid.frame.visible()[0] == rows
 
 
 async def test_search_finds_what_goes_over_several_tokens(open_app: Opener) -> None:

@@ -60,6 +60,13 @@ async def test_cells_heads_and_tokens_can_be_clicked(open_app: Opener) -> None:
         assert (screen.main.look.layer, screen.main.look.head) == (1, 1)
 
 
+async def test_a_page_where_arrows_go_to_heads_names_them_once(open_app: Opener) -> None:
+    async with open_app() as screen:
+        assert "←↑↓→ cell  ⇧ ←↑↓→ head" in screen.lines[-1]
+        await screen.press("7")
+        assert screen.lines[-1].count("head") == 1
+
+
 @pytest.mark.parametrize("style", ["auto", "shade"])
 @pytest.mark.parametrize("theme", ["dark", "light"])
 async def test_every_palette_paints(open_app: Opener, style: str, theme: str) -> None:
@@ -141,6 +148,20 @@ async def test_the_whole_prompt_fits_at_the_nearest_step(open_app: Opener) -> No
         assert grid.zoom == (2, 4)
         await screen.press("z", "z", "z")
         assert grid.zoom == (5, 1) and "figures: weights · shades: linear 0" in screen.text
+
+
+async def test_a_chosen_zoom_stays_with_much_the_same_text(open_app: Opener) -> None:
+    async with open_app(prompt="tokens 61", fake=True) as screen:
+        grid = screen.main.query_one(AttentionGrid)
+        plain = grid.zoom
+        await screen.press("f")
+        chosen = grid.zoom
+        assert chosen != plain
+        for tokens, zoom in ((70, chosen), (300, plain), (290, plain)):
+            await screen.run(f"tokens {tokens}")
+            await screen.until(lambda count=tokens: len(screen.main.look.queries) == count)
+            await screen.settled()
+            assert grid.zoom == zoom
 
 
 async def test_what_went_wrong_stays_on_an_empty_screen(open_app: Opener) -> None:

@@ -15,11 +15,6 @@ from attntui.ui.widgets.prompt_box import PromptBox
 from tests.ui.conftest import Opener, Screen
 
 
-async def run_prompt(screen: Screen, text: str) -> None:
-    screen.main.query_one(PromptBox).give(text)
-    await screen.pilot.press("i", "enter")
-
-
 def said(screen: Screen) -> str:
     """All that is in sight, as one line: sentences wrap."""
     return " ".join(screen.text.split())
@@ -28,7 +23,7 @@ def said(screen: Screen) -> str:
 async def test_escape_cancels_a_run_and_keeps_the_prompt(open_app: Opener) -> None:
     async with open_app(prompt="tokens 3", fake=True) as screen:
         run = screen.main.look.run
-        await run_prompt(screen, "sleep 60")
+        await screen.run("sleep 60")
         await screen.until(lambda: screen.main.session.busy)
         await screen.until(lambda: "running the prompt" in screen.text)
         assert "─Prompt · running─" in screen.text
@@ -37,30 +32,30 @@ async def test_escape_cancels_a_run_and_keeps_the_prompt(open_app: Opener) -> No
         await screen.until(lambda: "Prompt · not run yet, Enter runs it" in screen.text)
         assert screen.main.query_one(PromptBox).text == "sleep 60"
         assert screen.main.look.run is run
-        await run_prompt(screen, "tokens 5")
+        await screen.run("tokens 5")
         await screen.until(lambda: len(screen.main.look.queries) == 5, 5)
 
 
 async def test_a_failure_is_one_sentence_and_keeps_the_run(open_app: Opener) -> None:
     async with open_app(prompt="tokens 3", fake=True) as screen:
         run = screen.main.look.run
-        await run_prompt(screen, "fail user The prompt is too long: [/] ESC[31m.")
+        await screen.run("fail user The prompt is too long: [/] ESC[31m.")
         await screen.until(lambda: "The prompt is too long" in screen.text, 5)
         assert "[/] ␛[31m." in screen.text
         assert screen.main.look.run is run
-        await run_prompt(screen, "fail fault ValueError: no")
+        await screen.run("fail fault ValueError: no")
         await screen.until(lambda: "This is a fault of attntui" in screen.text, 5)
 
 
 async def test_what_may_succeed_another_time_names_the_key(open_app: Opener) -> None:
     async with open_app(prompt="tokens 3", fake=True) as screen:
-        await run_prompt(screen, "fail again The line broke.")
+        await screen.run("fail again The line broke.")
         await screen.until(lambda: "The line broke. R tries again." in screen.text, 5)
 
 
 async def test_a_download_shows_bytes_rate_and_time_left(open_app: Opener) -> None:
     async with open_app(prompt="tokens 3", fake=True) as screen:
-        await run_prompt(screen, "download fetching ESC[31m; sleep 60")
+        await screen.run("download fetching ESC[31m; sleep 60")
         told = "1.5 GB of 4.0 GB, 25.0 MB/s, 1 min 40 s left, nothing came for 6 s"
         await screen.until(lambda: told in screen.lines[0], 5)
         await screen.pilot.press("escape")
@@ -70,11 +65,11 @@ async def test_a_prompt_that_kills_the_engine_is_not_run_for_ever(open_app: Open
     async with open_app(prompt="tokens 3", fake=True) as screen:
         await screen.press("k", "shift+right")
         look = screen.main.look
-        await run_prompt(screen, "exit 7")
+        await screen.run("exit 7")
         await screen.until(lambda: "no model loaded" in screen.lines[0], 20)
         await screen.until(lambda: "It ended 3 times" in screen.text, 5)
         assert screen.main.query_one(PromptBox).text == "exit 7"
-        await run_prompt(screen, "tokens 4")
+        await screen.run("tokens 4")
         await screen.until(lambda: len(screen.main.look.queries) == 4, 10)
         now = screen.main.look
         assert (now.layer, now.head, now.query) == (look.layer, look.head, look.query)
@@ -93,7 +88,7 @@ async def test_what_ends_the_engine_for_want_of_memory_is_tried_twice_and_then_s
             log = screen.main.session.engine.log
             return [line.split()[1] for line in log if line.startswith("trace")]
 
-        await run_prompt(screen, death)
+        await screen.run(death)
         await screen.until(lambda: "no model loaded" in screen.lines[0], 20)
         await screen.until(lambda: "records layers 0,3 alone" in said(screen), 5)
         assert traces() == ["all"] * 3
@@ -102,7 +97,7 @@ async def test_what_ends_the_engine_for_want_of_memory_is_tried_twice_and_then_s
         await screen.pilot.press("R")
         await screen.until(lambda: "A shorter prompt (i)" in said(screen), 20)
         assert traces() == ["all"] * 3 + ["0,3", "0"]
-        await run_prompt(screen, "tokens 4")
+        await screen.run("tokens 4")
         await screen.until(lambda: len(screen.main.look.queries) == 4, 10)
 
 
@@ -124,7 +119,7 @@ async def test_a_view_that_ends_the_engine_is_not_asked_for_ever(
 
 async def test_what_does_not_fit_is_recorded_in_part_by_a_key(open_app: Opener) -> None:
     async with open_app(prompt="tokens 3", fake=True) as screen:
-        await run_prompt(screen, "fail room It needs 20 GB.")
+        await screen.run("fail room It needs 20 GB.")
         await screen.until(lambda: "It needs 20 GB. R records what fits." in said(screen), 5)
         await screen.pilot.press("R")
         await screen.until(lambda: "trace fit" in screen.main.session.engine.log, 5)
@@ -195,9 +190,9 @@ async def test_the_model_is_freed_and_comes_back(open_app: Opener, keys: list[st
 
 async def test_a_prompt_in_place_of_a_running_one(open_app: Opener) -> None:
     async with open_app(prompt="tokens 3", fake=True) as screen:
-        await run_prompt(screen, "sleep 60")
+        await screen.run("sleep 60")
         await screen.until(lambda: "running the prompt" in screen.text)
-        await run_prompt(screen, "sleep 1;tokens 5")
+        await screen.run("sleep 1;tokens 5")
         await screen.pilot.pause(0.3)
         assert screen.main.session.busy
         assert "running the prompt" in screen.text

@@ -13,7 +13,7 @@ from attntui.core.protocol import BETWEEN, Basis, Pooling
 from attntui.core.scale import SCALES
 from attntui.ui.choices import SINKS, THRESHOLDS, Lens, PageName
 from attntui.ui.measures import UNMEASURED, offered
-from attntui.ui.search import find_head, find_position, find_token
+from attntui.ui.search import find_head, find_position, matches, nearest
 from attntui.ui.state import Look, RolloutOptions
 from attntui.ui.widgets.ask_line import AskLine
 from attntui.ui.widgets.bars import StatusLine
@@ -120,27 +120,36 @@ class Looking(Screen[None]):
         if message.question == "head":
             self.go_to_head(message.text)
         elif message.question == "search" and message.text:
-            if not self._search(message.text):
-                self.say(f"The text has no “{message.text}”.")
+            self._search(message.text)
+            self._tell_match(matches(self.look, message.text))
 
-    def _search(self, part: str) -> bool:
-        """Go to the first match from where the search began, or back there; False without one."""
+    def _search(self, part: str) -> None:
+        """Go to the first match from where the search began, or back there."""
         self.match = part or self.match
-        look = replace(self.look, query=self._searched_from)
-        at = find_token(look, part, 0)
-        self.change(look if at is None else replace(look, query=at))
-        return at is not None
+        found = matches(self.look, part)
+        at = nearest(found, self._searched_from, 0)
+        self.change(replace(self.look, query=self._searched_from if at is None else found[at]))
+
+    def _tell_match(self, found: Sequence[int]) -> None:
+        """Say which of the matches the cursor is at."""
+        if self.look.query not in found:
+            self.say(f"The text has no “{self.match}”.")
+        elif len(found) == 1:
+            self.say(f"“{self.match}” is there once.")
+        else:
+            at = found.index(self.look.query) + 1
+            self.say(f"“{self.match}”: {at:,} of {len(found):,}; n goes to the next.")
 
     @of_a_run
     def action_next_match(self, step: int) -> None:
         if not self.match:
             self.say("Nothing was searched yet; / searches the tokens.")
             return
-        at = find_token(self.look, self.match, step)
-        if at is None:
-            self.say(f"The text has no “{self.match}”.")
-        else:
-            self.change(replace(self.look, query=at))
+        found = matches(self.look, self.match)
+        at = nearest(found, self.look.query, step)
+        if at is not None:
+            self.change(replace(self.look, query=found[at]))
+        self._tell_match(found)
 
     @of_a_run
     def action_mark_query(self) -> None:

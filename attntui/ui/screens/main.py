@@ -251,7 +251,8 @@ class MainScreen(
         landed = self.landed(before, look)
         other = None if self._has_compared else self._start.compare
         is_sought = is_new and landed is None and look.facing is None and other is None
-        if is_sought and isinstance(look.view, Head | Mean | Chosen):
+        is_next = isinstance(look.view, Head | Mean | Chosen) and not (self._edits or self._kept)
+        if is_sought and is_next:  # the model does not run before it is found
             self.painter.pause()
         self.change(landed or look)
         self.new_run(message.run)
@@ -287,7 +288,7 @@ class MainScreen(
         if key is not None and self.look == look.settle():
             self.change(replace(look, key=key))
         else:
-            self._follow()
+            self.post_message(RequestsChanged())
 
     @on(Trouble)
     def _show_trouble(self, message: Trouble) -> None:

@@ -56,6 +56,8 @@ class AttentionGrid(Page):
     def __init__(self, id: str = "grid") -> None:  # noqa: A002
         super().__init__(id)
         self.zoom = PLAIN
+        self._is_zoomed = False
+        """Whether the user chose the zoom."""
         self.window: GridWindow | None = None
         self._largest: GridWindow | None = None
         self.waiting = ""
@@ -74,7 +76,9 @@ class AttentionGrid(Page):
         before, self.look = self.look, look
         if before.run is not look.run or (before.stack, before.words) != (look.stack, look.words):
             self.window = None
-            self.zoom = min(self.fitting_zoom(), PLAIN, key=lambda zoom: zoom[1])
+            if not self._keeps_zoom(before):
+                self.zoom = min(self.fitting_zoom(), PLAIN, key=lambda zoom: zoom[1])
+                self._is_zoomed = False
             self.lay_out()
         self._update_title()
         if (before.scale, before.threshold) != (look.scale, look.threshold):
@@ -85,6 +89,11 @@ class AttentionGrid(Page):
             self.refresh()
         elif (before.query, before.key) != (look.query, look.key):
             self._move_cursor(before)
+
+    def _keeps_zoom(self, before: Look) -> bool:
+        """Whether the user chose the zoom, and for a matrix of much this size."""
+        sizes = [max(len(look.queries), len(look.keys)) for look in (before, self.look)]
+        return self._is_zoomed and max(sizes) <= 2 * min(sizes)
 
     def requests(self, look: Look) -> dict[str, Request]:
         """The window in sight; and each row's largest weight, for the row scale, where not all
@@ -228,7 +237,7 @@ class AttentionGrid(Page):
         longest_side = max(len(self.look.queries), len(self.look.keys))
         if zoom is None or zoom[1] >= max(2, 2 * longest_side):
             return False
-        self.zoom = zoom
+        self.zoom, self._is_zoomed = zoom, True
         self.lay_out()
         return True
 
@@ -241,7 +250,7 @@ class AttentionGrid(Page):
     def fit(self) -> str:
         before = self.zoom
         self.header_height = self._needed_height()
-        self.zoom = self.fitting_zoom()
+        self.zoom, self._is_zoomed = self.fitting_zoom(), True
         self.lay_out()
         if self.zoom != before:
             return ""

@@ -312,7 +312,9 @@ class KeyLine(Static):
         if self.size.width < 100:
             tabs = [(f"{pages[0].show}-{pages[-1].show}", "views", "")] if len(pages) > 1 else []
         moved = {"layer": "map", "model": "map", "distance": "head"}.get(self.page, "cell")
-        moves = [("←↑↓→", moved, ""), ("⇧ ←↑↓→", "head", "")]
+        moves = [("←↑↓→", moved, "")]
+        if moved != "head":
+            moves.append(("⇧ ←↑↓→", "head", ""))
         others = [
             (key.show, key.footer, key.action) for key in keys if key.footer and key.group != "View"
         ]

@@ -86,11 +86,14 @@ class GridFrame:
         ]
 
     def scroll_to(self, query: int, key: int) -> Offset | None:
-        """The scrolling that brings a cell out from under the labels; None where it is in sight."""
+        """The scrolling that brings a cell out from under the labels, or from far away into the
+        middle; None where it is in sight."""
         body, (width, step) = self.body, self.zoom
         row, column = query // step, key // step
         left, top = self._corner
         new_top = min(max(top, row - body.height + 1), row) if body.height else top
+        if abs(new_top - top) > body.height:
+            new_top = max(0, row - body.height // 2)
         new_left = min(max(left, column - body.width + 1), column) if body.width else left
         return None if (new_left, new_top) == (left, top) else Offset(new_left * width, new_top)
 

@@ -197,7 +197,7 @@ class PromptBox(TextBox):
         if self.draft is not None:
             is_running = self.draft == self._now
             note = " · running" if is_running else " · not run yet, Enter runs it"
-        elif self._pictured is not None and not self.typed.text and not self.read_only:
+        elif self._pictured and self._pictured.text and not (self.typed.text or self.read_only):
             note = " · empty, below is still the prompt before"
         self.border_title = Content(self._title + note)
         self.set_class(bool(note), "-edited")

@@ -58,4 +58,4 @@ async def test_an_answer_goes_when_the_model_is_put_to_work(open_app: Opener) ->
         screen.main.say("Given up.")
         line._since -= 1
         screen.main.post_message(Waiting("running the prompt"))
-        await screen.until(lambda: not line.display)
+        await screen.until(lambda: not line.display, 2)  # by itself it goes after five seconds

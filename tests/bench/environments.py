@@ -18,6 +18,9 @@ ROOT = Path(__file__).resolve().parents[2]
 CONSTRAINTS = ROOT / "constraints.txt"
 FOLDER = user_cache_path("attntui-bench", appauthor=False)
 LIBRARIES = ("torch", "transformers")
+"""What every peer computes with. The other pins are left out: a peer's own libraries may exclude
+one of them, and pip tries every older release before it says so (botocore and python-dateutil 4:
+over fifteen minutes)."""
 VERSIONS = """
 import importlib.metadata, json, sys
 print(json.dumps({name: importlib.metadata.version(name) for name in sys.argv[1:]}))
@@ -52,7 +55,7 @@ def python(way: str, folder: Path) -> str:
         CannotInstall: says what pip said last.
     """
     packages = [*LIBRARIES, *PEERS[way].packages]
-    told = json.dumps([packages, CONSTRAINTS.read_text(), sys.version])
+    told = json.dumps([packages, _pins(*LIBRARIES, "numpy"), sys.version])
     place = folder / f"{way}-{hashlib.sha256(told.encode()).hexdigest()[:8]}"
     interpreter, done = place / "bin" / "python", place / "installed"
     if done.exists():
@@ -61,15 +64,21 @@ def python(way: str, folder: Path) -> str:
         venv.create(place, with_pip=True, clear=True, upgrade_deps=True)
     except (OSError, subprocess.CalledProcessError) as error:
         raise CannotInstall(str(error)) from None
-    pins = [line for line in CONSTRAINTS.read_text().splitlines() if line.startswith("torch==")]
-    (place / "torch.txt").write_text("\n".join(pins))
-    for constraints in (CONSTRAINTS, place / "torch.txt"):  # a peer may need other libraries
+    constraints = place / "constraints.txt"
+    for names in ((*LIBRARIES, "numpy"), ("torch",)):  # a peer may need other versions
+        constraints.write_text("\n".join(_pins(*names)))
         command = [str(interpreter), "-m", "pip", "install", "-q", "-c", str(constraints)]
         pip = subprocess.run([*command, *packages], capture_output=True, text=True)
         if pip.returncode == 0:
             done.touch()
             return str(interpreter)
     raise CannotInstall((pip.stderr.strip().splitlines() or ["pip failed"])[-1])
+
+
+def _pins(*names: str) -> list[str]:
+    """The lines of constraints.txt about these packages."""
+    lines = CONSTRAINTS.read_text().splitlines()
+    return [line for line in lines if line.partition("==")[0] in names]
 
 
 def version(way: str, interpreter: str) -> str:

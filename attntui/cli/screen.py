@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -115,11 +116,18 @@ def _take_terminal() -> None:
     """
     if not has_terminal():
         raise UserError(
-            "The screen needs a terminal; without one, attntui show prints attention as text and"
-            " attntui export writes it to a file."
+            f"The screen needs a terminal{_missing()}; without one, attntui show prints attention"
+            " as text and attntui export writes it to a file."
         )
     # Under nohup too: Textual reads a terminal that is gone again and again, for ever.
     signal.signal(signal.SIGHUP, leave)
+
+
+def _missing() -> str:
+    """Which half of a terminal there is not, where the other is there."""
+    if sys.stderr.isatty():
+        return " to read keys from, not a pipe or a file (a prompt from there: --prompt-file -)"
+    return " to draw on, by way of standard error (2>)" if sys.stdin.isatty() else ""
 
 
 def _take_keyboard_back() -> None:

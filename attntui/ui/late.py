@@ -35,7 +35,13 @@ class Late:
         set_timer: Callable[[float, Callable[[], None]], "Timer"],
     ) -> None:
         self._show, self._set_timer = show, set_timer
+        self._awaited: list[Awaited] = []
         self._late: list[Awaited] = []
+
+    @property
+    def awaited(self) -> set[str]:
+        """All that are waited for, however short."""
+        return {each.name for each in self._awaited}
 
     @property
     def names(self) -> set[str]:
@@ -58,9 +64,11 @@ class Late:
                 self.say()
 
         timer = self._set_timer(LATE, is_late)
+        self._awaited.append(awaited)
         try:
             yield tell
         finally:
+            self._awaited.remove(awaited)
             timer.stop()
             if awaited in self._late:
                 self._late.remove(awaited)

@@ -180,8 +180,12 @@ class Painter:
         self._screen.workers.cancel_group(self._screen, _name((page, name)))
 
     def give_up(self) -> bool:
-        """Give up what has taken long, until something else is looked at; False: there is none."""
-        late = [slot for slot in self._asked if _name(slot) in self._late.names]
+        """Give up what takes long, until something else is looked at; False: there is none.
+
+        What has not taken long yet is let be, but for weights that are slow by their kind: Esc is
+        often pressed without need.
+        """
+        late = [slot for slot in self._asked if self._takes_long(slot)]
         for slot in late:
             self._screen.workers.cancel_group(self._screen, _name(slot))
             if self._is_quick(self._asked[slot]):  # it waited for the others: once more
@@ -190,6 +194,12 @@ class Painter:
                 self._given_up.add(slot)
         self._screen.post_message(RequestsChanged())
         return bool(late)
+
+    def _takes_long(self, slot: Slot) -> bool:
+        view = getattr(self._asked[slot], "view", None)
+        is_slow = view is not None and not isinstance(view, Head | Mean | Chosen)
+        name = _name(slot)
+        return name in self._late.names or (is_slow and name in self._late.awaited)
 
     def shows(self, look: Look) -> bool:
         """Whether the page has painted anything of such a view as is looked at."""

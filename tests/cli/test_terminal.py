@@ -122,9 +122,15 @@ def test_a_prompt_from_standard_input_leaves_the_keyboard_to_the_screen(
     assert_gone(pid_file)
 
 
-@pytest.mark.parametrize("redirected", ["2>errors", "<empty"])
+@pytest.mark.parametrize(
+    ("redirected", "what"), [("2>errors", "to draw on"), ("<empty", "to read keys from")]
+)
 def test_half_a_terminal_is_none(
-    with_fake: tuple[str, ...], environment: dict[str, str], tmp_path: Path, redirected: str
+    with_fake: tuple[str, ...],
+    environment: dict[str, str],
+    tmp_path: Path,
+    redirected: str,
+    what: str,
 ) -> None:
     (tmp_path / "empty").touch()
     line = f"{sys.executable} -m attntui {redirected}"
@@ -135,7 +141,7 @@ def test_half_a_terminal_is_none(
         if (tmp_path / "errors").exists():
             said += (tmp_path / "errors").read_text()
         assert terminal.process.returncode == 2
-        assert "needs a terminal" in said
+        assert f"needs a terminal {what}" in said
         assert "\x1b" not in said
     finally:
         terminal.close()

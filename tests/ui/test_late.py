@@ -95,6 +95,16 @@ async def test_escape_gives_up_what_takes_long_and_another_view_asks_anew(
         assert screen.main.query_one(CursorLine).weight is not None
 
 
+async def test_escape_gives_up_a_rollout_before_it_is_said_to_take_long(
+    open_app: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_ROLLOUT_LASTS_FROM", "0")
+    async with open_app(prompt="tokens 30", fake=True) as screen:
+        await screen.pilot.press("r", "escape")
+        await screen.until(lambda: "Given up" in screen.text, 5)
+        assert screen.main.look.lens == "head"
+
+
 async def test_what_was_given_up_is_asked_for_anew_at_the_next_move(
     open_app: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:

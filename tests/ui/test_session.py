@@ -106,15 +106,18 @@ async def test_a_view_that_ends_the_engine_is_not_asked_for_ever(
 ) -> None:
     monkeypatch.setenv("FAKE_ROLLOUT_KILLS", "1")
     async with open_app(prompt="tokens 3", fake=True) as screen:
+        await screen.until(lambda: "memory" in screen.lines[0], 5)
         await screen.pilot.press("r")
         await screen.until(
             lambda: "R starts it again; choose another view first" in said(screen), 20
         )
         assert not screen.main.session.engine.alive
         await screen.until(lambda: "no model loaded · U loads it" in screen.lines[0], 5)
+        assert "memory" not in screen.lines[0]
         await screen.pilot.press("r", "R")
         await screen.until(lambda: screen.main.session.engine.alive, 10)
         await screen.until(lambda: "rows sum to 1" in screen.lines[0], 10)
+        assert "memory" in screen.lines[0]
 
 
 async def test_what_does_not_fit_is_recorded_in_part_by_a_key(open_app: Opener) -> None:

@@ -171,8 +171,14 @@ class MainScreen(
     @on(Waiting)
     def _show_waiting(self, message: Waiting) -> None:
         self.query_one(MessageLine).act()
+        self._show_held()
         self.query_one(StatusLine).show_waiting(message.what, message.share)
         self.query_one("#grid", AttentionGrid).show_waiting(message.what, message.share)
+
+    def _show_held(self) -> None:
+        """Whether the engine has what is looked at."""
+        run = self.look.run
+        self.query_one(StatusLine).show_held(run is not None and run.run in self.session.held)
 
     def _show_late(self, what: str, share: float | None) -> None:
         """What a pane waits for; what the session waits for comes first."""
@@ -357,6 +363,7 @@ class MainScreen(
 
     @on(RequestsChanged)
     def _follow(self) -> None:
+        self._show_held()
         side, small = self.side_grid, self.query_one(Overview)
         others = [*([side] if side is not None and side.faces else []), small]
         self.painter.follow(self.look, self.page, others)

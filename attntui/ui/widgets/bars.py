@@ -56,6 +56,13 @@ class StatusLine(Static):
         self.look = Look()
         self.waiting = ""
         self.share: float | None = None
+        self.is_held = True
+        """Whether the engine has the run: else it takes no memory."""
+
+    def show_held(self, is_held: bool) -> None:
+        if is_held != self.is_held:
+            self.is_held = is_held
+            self.refresh()
 
     def show_look(self, look: Look) -> None:
         before = self.look
@@ -86,7 +93,7 @@ class StatusLine(Static):
             parts.append(" + ".join(f"{len(side.tokens)}" for side in run.sides) + " tokens")
         where = f"{self.place}: " if self.place else ""
         parts.append(f"{where}{sanitise(model.device)} {sanitise(model.dtype)}")
-        if run is not None:
+        if run is not None and self.is_held:
             parts.append(f"memory {human_bytes(run.device_bytes)}")
         return parts
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
@@ -11,6 +11,7 @@ from textual.message import Message
 from textual.widgets import Input, Label
 
 from attntui.ui.generation import EXAMPLE
+from attntui.ui.widgets.leaving import Leaving
 
 Question = Literal["search", "head", "export", "replace", "token", "generate"]
 LABELS: dict[Question, tuple[str, str]] = {
@@ -21,6 +22,18 @@ LABELS: dict[Question, tuple[str, str]] = {
     "generate": ("Add tokens", f"20, or {EXAMPLE}"),
     "replace": ("The file exists; replace it", "y or n"),
 }
+
+
+class AskField(Leaving, Input):
+    """What is typed in answer; Enter ends it."""
+
+    async def _on_key(self, event: events.Key) -> None:
+        if self.passes_on(event):
+            return
+        if event.key == "enter":  # here, as the app's bindings are looked through a message later
+            event.stop()
+            self.leave()
+            await self.action_submit()
 
 
 class AskLine(Horizontal):
@@ -47,13 +60,14 @@ class AskLine(Horizontal):
 
     def compose(self) -> ComposeResult:
         yield Label("", id="ask-label", markup=False)
-        yield Input(id="ask-input", select_on_focus=False)
+        yield AskField(id="ask-input", select_on_focus=False)
 
     def ask(self, question: Question, value: str = "") -> None:
         self.question = question
         label, hint = LABELS[question]
         self.query_one(Label).update(f"{label}: ")
-        field = self.query_one(Input)
+        field = self.query_one(AskField)
+        field.stay()  # one answer may bring the next question
         field.placeholder = hint
         field.value = value
         field.cursor_position = len(value)

@@ -11,9 +11,10 @@ from textual.widgets import TextArea
 from attntui.core.tokens import sanitise, sanitise_lines
 from attntui.ui.memory import Past
 from attntui.ui.messages import PromptEdited, PromptLeft, PromptSubmitted, SecondWanted
+from attntui.ui.widgets.leaving import Leaving
 
 
-class TextBox(TextArea):
+class TextBox(Leaving, TextArea):
     """Shows a text made safe; what runs is what was typed, or the text as it was given.
 
     A text from the command line may hold characters that cannot be shown. It runs unchanged as
@@ -54,9 +55,12 @@ class TextBox(TextArea):
         return self._given if self.text == sanitise_lines(self._given) else self.text
 
     async def _on_key(self, event: events.Key) -> None:
+        if self.passes_on(event):
+            return
         row, _ = self.cursor_location
         last = row == self.document.line_count - 1
         if event.key == "enter":
+            self.leave()
             self.post_message(PromptSubmitted())
         elif not (event.key == "up" and row == 0 and self.walk(-1)) and not (
             event.key == "down" and last and self.walk(1)

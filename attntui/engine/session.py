@@ -1,5 +1,6 @@
 """The state behind the pipe, one model and its runs, and the answer to each request."""
 
+import gc
 from collections.abc import Sequence
 
 from msgspec.structs import replace
@@ -57,9 +58,11 @@ class Session:
                 return self._load(request, work)
             case Open(path=path):
                 return self._open(path, work)
-            case Keep(runs=runs):
+            case Keep(runs=runs, tight=tight):
                 self._runs = {number: self._runs[number] for number in runs if number in self._runs}
-                devices.release()
+                gc.collect()
+                if tight:
+                    devices.release()
                 return Done(), []
             case Unload():
                 self._forget()

@@ -35,10 +35,10 @@ def _gaps(pieces: Sequence[Piece]) -> list[str]:
     """The white space between each token and the one before, where offsets leave some out."""
     gaps = [""] * len(pieces)
     for at, (before, piece) in enumerate(pairwise(pieces), 1):
-        same = before.source == piece.source and before.part == piece.part
-        if same and 0 <= before.end < piece.start:
+        apart = 0 <= before.end < piece.start
+        if apart and before.source == piece.source and before.part == piece.part:
             between = piece.source[before.end : piece.start]
-            gaps[at] = "".join(char for char in between if char.isspace())
+            gaps[at] = "".join(filter(str.isspace, between))
     return gaps
 
 

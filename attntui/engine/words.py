@@ -100,8 +100,9 @@ def _begins(spans: Sequence[Span], text: str) -> list[bool | None]:
     found: list[bool | None] = []
     reached = 0
     for start, end in spans:
-        first = next((at for at in range(max(start, 0), end) if marks[at]), None)
-        found.append(None if first is None else marks[first] == 2 and first >= reached)
+        marked = marks[max(start, 0) : max(end, 0)].lstrip(b"\x00")
+        is_first = end - len(marked) >= reached and marked[:1] == b"\x02"
+        found.append(is_first if marked else None)
         reached = max(reached, end)
     return found
 
@@ -112,7 +113,7 @@ def _marks(text: str) -> bytes:
     marks = bytearray(len(text))
     for match in _WORD.finditer(text):
         start, stop = match.span()
-        marks[start:stop] = b"\x02" + b"\x01" * (stop - start - 1)
+        marks[start:stop] = b"\x02".ljust(stop - start, b"\x01")
     return bytes(marks)
 
 
@@ -120,12 +121,18 @@ def _text(pieces: Sequence[Piece], tokens: Sequence[Token], data: Sequence[bytes
     """A word's stretch of the original text, less white space around it, unless it is only that."""
     if tokens[0].special:
         return tokens[0].text
+    if len(pieces) == 1 and pieces[0].start >= 0:
+        return _stripped(pieces[0].source[pieces[0].start : pieces[0].end], data)
     placed = [one for one, each in zip(pieces, data, strict=True) if one.start >= 0 or each.strip()]
     if placed and min(piece.start for piece in placed) >= 0:
         start, end = min(each.start for each in placed), max(each.end for each in placed)
         text = placed[0].source[start:end]
     else:
         text, _ = rebuilt(data)
+    return _stripped(text, data)
+
+
+def _stripped(text: str, data: Sequence[bytes]) -> str:
     if "\ufffd" in text:  # halves of characters, which a model may write
         text = from_bytes(b"".join(data))
     return text.strip() or text

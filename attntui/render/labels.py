@@ -3,7 +3,7 @@
 Terminals disagree on the width of joined emoji, so a label is always cut and padded to its cell.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from rich.cells import cell_len, set_cell_size, split_graphemes
 
@@ -54,9 +54,8 @@ def _graphemes(text: str) -> list[str]:
 def header_height(texts: Sequence[str], ordinary: Sequence[str], most: int) -> int:
     """Lines of the labels above columns: what the longest of the `ordinary` texts needs, at most
     `most`, so that a long special token does not take the picture's room."""
-    longest_one = max((len(text.strip()) for text in ordinary), default=most)
-    limit = max(min(most, longest_one), LEAST_HEIGHT)
-    return min(limit, max((len(_pieces(text)) for text in set(texts)), default=0))
+    needed = _largest((len(text.strip()) for text in ordinary), most) if ordinary else most
+    return _largest((len(_pieces(text)) for text in set(texts)), max(needed, LEAST_HEIGHT))
 
 
 def quote(token: str) -> str:
@@ -66,4 +65,18 @@ def quote(token: str) -> str:
 
 def longest(tokens: list[str], limit: int) -> int:
     """Columns that the longest of the visible tokens needs, at most `limit`."""
-    return min(limit, max((cell_len(text) for text in set(map(visible, tokens))), default=1))
+    return _largest(map(_columns, set(map(visible, tokens))), limit) if tokens else min(limit, 1)
+
+
+def _columns(text: str) -> int:
+    return len(text) if text.isascii() else cell_len(text)
+
+
+def _largest(sizes: Iterable[int], limit: int) -> int:
+    """The largest, at most `limit`: of a long text's tokens only few are measured."""
+    found = 0
+    for size in sizes:
+        found = max(found, size)
+        if found >= limit:
+            return limit
+    return found

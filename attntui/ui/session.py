@@ -52,8 +52,10 @@ if TYPE_CHECKING:
     import numpy as np
 
 SOON = 0.3
-"""Seconds from a run to when the engine gives back the memory of others: to collect garbage takes
-it 10 to 20 ms, in which the run's first picture would wait."""
+"""Seconds from a run to when the engine drops the others: to collect garbage takes it 10 to 20 ms,
+in which the run's first picture would wait."""
+RESTS = 10.0
+"""Seconds from a run to when the engine gives the memory back that it does not need any more."""
 NO_PROMPT = PromptInput(text="")
 """A file of attention has its one run, whatever the prompt."""
 
@@ -88,6 +90,7 @@ class Session:
     _deaths: Deaths = field(default_factory=Deaths)
     _doing: Doing = "load"
     """What the engine was last asked for that may take much memory."""
+    _drops: list[asyncio.TimerHandle] = field(default_factory=list)
     _last_model: ModelInfo | None = None
     """The one that was loaded last, whether or not the engine lives."""
 
@@ -290,16 +293,23 @@ class Session:
         self.post(RunReady(run))
 
     def _drop_others_soon(self) -> None:
-        asyncio.get_running_loop().call_later(SOON, self._drop_others)
+        """Have the engine drop the runs that are not held, and give back their memory once it
+        rests; later, while a run is in the making."""
+        for timer in self._drops:
+            timer.cancel()
+        later = asyncio.get_running_loop().call_later
+        self._drops = [
+            later(seconds, self._drop_others, tight)
+            for seconds, tight in ((SOON, False), (RESTS, True))
+        ]
 
-    def _drop_others(self) -> None:
-        """Have the engine drop the runs that are not held; later, while one is in the making."""
+    def _drop_others(self, tight: bool) -> None:
         if self._closed:
             return
         if self.busy:
             self._drop_others_soon()
         else:
-            self.engine.tell(Keep(tuple(self.held)))
+            self.engine.tell(Keep(tuple(self.held), tight))
 
     @contextmanager
     def turn(self) -> Iterator[None]:

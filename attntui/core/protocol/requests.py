@@ -52,9 +52,13 @@ class Keep(Struct, frozen=True, tag="keep"):
 
     Whoever gives a call up cannot know whether its run was made: it names all that it may still
     need in `keep` of that call, and says here which those were once the answer is there.
+
+    `tight`: what is free then goes back to the machine too. The next run would take it again, which
+    makes a short one a twentieth slower, so this is for an engine that rests.
     """
 
     runs: tuple[int, ...]
+    tight: bool = False
 
 
 class Unload(Struct, frozen=True, tag="unload"):

@@ -27,6 +27,7 @@ def kept_graph(loaded: LoadedModel, encoded: Encoded) -> Iterator[None]:
     seen = {_here(each).untyped_storage().data_ptr() for each in loaded.model.parameters()}
     free: dict[torch.device, int | None] = {}
     kept: dict[torch.device, int] = {}
+    given_back: set[torch.device] = set()
 
     def keep(tensor: Tensor) -> Tensor:
         storage, device = _here(tensor).untyped_storage(), tensor.device
@@ -37,6 +38,10 @@ def kept_graph(loaded: LoadedModel, encoded: Encoded) -> Iterator[None]:
         seen.add(storage.data_ptr())
         kept[device] = kept.get(device, 0) + storage.nbytes()
         there = free[device]
+        if there is not None and kept[device] + SPARE > there and device not in given_back:
+            devices.release()  # what this process has free, and has not given back, counts as taken
+            given_back.add(device)
+            there = free[device] = kept[device] + (devices.free(device) or 0)
         if there is not None and kept[device] + SPARE > there:
             raise UserError(
                 f"a gradient keeps what every layer makes of {len(encoded.sides[0].tokens):,}"

@@ -74,7 +74,11 @@ def _own_plan(loaded: LoadedModel, encoded: Encoded, record: str | None, whole: 
     footprint = loaded.footprint
     if footprint is None:  # the check prompt at load
         return Plan()
-    room = _Room(loaded, footprint, need(loaded, footprint, encoded, whole))
+    needed = need(loaded, footprint, encoded, whole)
+    room = _Room(loaded, footprint, needed)
+    if not room.has_all():
+        devices.release()  # what this process has free, and has not given back, counts as taken
+        room = _Room(loaded, footprint, needed)
     found = room.most() if record == "fit" else room.place(_asked(loaded, footprint, record))
     if found is None:
         raise room.refusal(len(encoded.sides[-1].tokens), record)
@@ -155,6 +159,10 @@ class _Room:
         there = sorted({*self._devices, CPU}, key=str)
         self._free = {device: devices.free(device) for device in there}
         self.has_other_devices = self._devices != {CPU}
+
+    def has_all(self) -> bool:
+        """Whether one forward has room, with every layer kept where it is."""
+        return self._fits(self._footprint.numbers, on_cpu=False, in_chunks=False)
 
     def place(self, layers: frozenset[int]) -> Plan | None:
         """How these layers can be kept; None where they cannot."""

@@ -195,6 +195,12 @@ def test_a_graph_without_room_is_given_up(
             UserError, match="of 40 tokens, which is more than the 134 MB that are free on cpu"
         ):
             ask()
+    with monkeypatch.context() as patch:  # it had been free, and not given back
+        given_back: list[bool] = []
+        patch.setattr(devices, "release", lambda: given_back.append(True))
+        patch.setattr(devices, "free", lambda _: 2**40 if given_back else SPARE)
+        ask()
+        assert len(given_back) == 1
     ask()
 
 

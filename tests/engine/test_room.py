@@ -109,6 +109,18 @@ def test_what_does_not_fit_is_refused_with_what_would(
     assert room.plan(demo, encoded).recording == capture.EVERYTHING
 
 
+def test_memory_that_was_not_given_back_is_no_lack(
+    demo: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given_back: list[bool] = []
+    monkeypatch.setattr(devices, "release", lambda: given_back.append(True))
+    monkeypatch.setattr(devices, "available", lambda: 20 * 10**9 if given_back else 0)
+    encoded = needed(demo)[1]
+    for _ in range(2):
+        assert room.plan(demo, encoded).recording == capture.EVERYTHING
+        assert len(given_back) == 1, "it takes time, where there is room"
+
+
 @pytest.fixture
 def short_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """The text above is long, and a chunk of it short."""

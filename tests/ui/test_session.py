@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from attntui.client.engine import Engine
 from attntui.core.errors import UserError
 from attntui.core.protocol import Arrays, Edit, GetTop, GetWindow, Head, Progress, Request, Trace
+from attntui.ui import session
 from attntui.ui.widgets.attention_grid import AttentionGrid
 from attntui.ui.widgets.prompt_box import PromptBox
 from tests.ui.conftest import Opener, Screen
@@ -126,6 +128,20 @@ async def test_what_does_not_fit_is_recorded_in_part_by_a_key(open_app: Opener) 
         await screen.until(lambda: "It needs 20 GB. R records what fits." in said(screen), 5)
         await screen.pilot.press("R")
         await screen.until(lambda: "trace fit" in screen.main.session.engine.log, 5)
+
+
+async def test_memory_goes_back_to_the_machine_once_the_engine_rests(
+    open_app: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "RESTS", 2 * session.SOON)
+    told: list[Any] = []
+    monkeypatch.setattr(Engine, "tell", lambda engine, request: told.append(request))
+    async with open_app(prompt="tokens 3", fake=True) as screen:
+        await screen.run("tokens 4")
+        await screen.until(lambda: told and told[-1].tight, 5)
+        await screen.pilot.pause(session.SOON)
+    newest = told[-1].runs
+    assert [each.tight for each in told if each.runs == newest] == [False, True]
 
 
 async def test_a_held_key_queues_nothing(open_app: Opener) -> None:

@@ -9,7 +9,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.distributed.tensor import DTensor
 
 from attntui.core.errors import UserError
-from attntui.engine import devices
+from attntui.engine import devices, ranks
 from attntui.engine.model import Encoded, LoadedModel
 from attntui.engine.refusals import size
 from attntui.engine.room import SPARE
@@ -38,7 +38,9 @@ def kept_graph(loaded: LoadedModel, encoded: Encoded) -> Iterator[None]:
         seen.add(storage.data_ptr())
         kept[device] = kept.get(device, 0) + storage.nbytes()
         there = free[device]
-        if there is not None and kept[device] + SPARE > there and device not in given_back:
+        is_alone = ranks.group() is None  # what is free is asked of all ranks together
+        is_over = there is not None and kept[device] + SPARE > there
+        if is_over and is_alone and device not in given_back:
             devices.release()  # what this process has free, and has not given back, counts as taken
             given_back.add(device)
             there = free[device] = kept[device] + (devices.free(device) or 0)

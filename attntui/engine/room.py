@@ -76,7 +76,7 @@ def _own_plan(loaded: LoadedModel, encoded: Encoded, record: str | None, whole: 
         return Plan()
     needed = need(loaded, footprint, encoded, whole)
     room = _Room(loaded, footprint, needed)
-    if not room.has_all():
+    if not all(ranks.pooled([room.has_all()])):  # together: what is free is asked of all ranks
         devices.release()  # what this process has free, and has not given back, counts as taken
         room = _Room(loaded, footprint, needed)
     found = room.most() if record == "fit" else room.place(_asked(loaded, footprint, record))

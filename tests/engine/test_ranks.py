@@ -53,6 +53,7 @@ from attntui.core.protocol import (
     Traced,
     View,
 )
+from attntui.engine.room import SPARE
 from attntui.engine.session import Session
 from tests.cli.engine_here import Work
 
@@ -174,6 +175,16 @@ async def check_all(engine: Engine, model: Path, parallel: str) -> None:
             np.testing.assert_allclose(found, wanted, rtol=0, atol=2e-5, err_msg=name)
 
 
+async def check_one_without_room(engine: Engine, rank: psutil.Process) -> None:
+    """A run for which one rank alone has no room is refused by all; none waits for another."""
+    run = Trace(8, PROMPT)
+    rank.rlimit(psutil.RLIMIT_AS, (rank.memory_info().vms + SPARE // 2, -1))
+    with pytest.raises(UserError, match=r"needs .* are free .*: .*shorten it"):
+        await asyncio.wait_for(engine.ask(run), 30)
+    rank.rlimit(psutil.RLIMIT_AS, (-1, -1))
+    await ask(engine, run)
+
+
 async def ask(engine: Engine, *requests: Request) -> tuple[Any, list[np.ndarray]]:
     """The answer to the last."""
     for request in requests:
@@ -235,6 +246,7 @@ async def test_a_pipeline_gives_what_one_process_gives(tiny: Callable[[str], Pat
         with pytest.raises(UserError, match="transformers cannot split the layers of"):
             await engine.ask(Load(ModelOptions(model=str(tiny("gpt2")), device="cpu")))
         both = ranks_of(engine)
+        await check_one_without_room(engine, both[1])
         os.kill(both[0].pid, signal.SIGKILL)  # the one that speaks
         await ended(both)
         with pytest.raises(EngineGone):

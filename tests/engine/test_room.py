@@ -1,6 +1,7 @@
 """What a run is planned to take, fewer layers recorded, and memory that runs out on the way."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,7 @@ from attntui.core.protocol import (
     Trace,
     View,
 )
-from attntui.engine import capture, chunks, devices, encoding, failures, loading, room, run
+from attntui.engine import capture, chunks, devices, encoding, failures, loading, ranks, room, run
 from attntui.engine.model import LoadedModel
 from attntui.engine.refusals import size
 from attntui.engine.session import Session
@@ -119,6 +120,27 @@ def test_memory_that_was_not_given_back_is_no_lack(
     for _ in range(2):
         assert room.plan(demo, encoded).recording == capture.EVERYTHING
         assert len(given_back) == 1, "it takes time, where there is room"
+
+
+def test_a_rank_asks_the_others_as_often_whether_it_has_room_or_not(
+    demo: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else one waits for ever for what the others do not say: here another has no room."""
+    asked: list[Any] = []
+
+    def pooled(facts: list[Any]) -> list[Any]:
+        asked.append(facts)
+        return [*facts, False] if isinstance(facts[0], bool) else facts
+
+    monkeypatch.setattr(ranks, "pooled", pooled)
+    counts = []
+    for free in (0, 20 * 10**9):
+        monkeypatch.setattr(devices, "available", lambda free=free: free)
+        with suppress(UserError):
+            room.plan(demo, needed(demo)[1])
+        counts.append(len(asked))
+        asked.clear()
+    assert counts[0] == counts[1] > 1
 
 
 @pytest.fixture

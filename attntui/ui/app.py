@@ -11,6 +11,7 @@ from rich.console import Console
 from textual import constants, events
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.driver import Driver
 from textual.screen import Screen
 
 from attntui.client.engine import Engine
@@ -79,6 +80,8 @@ class AttnApp(App[int]):
         self._own_keys = {key.id: key.keys for key in self.keys if key.id in start.keys}
         self.refusal = ""
         """Why the file could not be opened, in a sentence; empty where it was."""
+        self.fault: Exception | None = None
+        """What ended the program, if it was not the user."""
         self._main = MainScreen(options, prompt, start, engine or Engine())
 
     @property
@@ -108,6 +111,34 @@ class AttnApp(App[int]):
                     return
         await super().on_event(event)
 
+    def get_driver_class(self) -> type[Driver]:
+        found = super().get_driver_class()
+        if found.__name__ != "LinuxDriver":
+            return found
+        from attntui.ui.driver import TerminalDriver
+
+        return TerminalDriver
+
+    def _handle_exception(self, error: Exception) -> None:
+        self.fault = self.fault or error
+        super()._handle_exception(error)
+
+    def _print_error_renderables(self) -> None:
+        if self.fault is not None:  # prompts and names are in its traceback: see `run_to_end`
+            self._exit_renderables.clear()
+        super()._print_error_renderables()
+
+    def run_to_end(self, mouse: bool) -> int:
+        """Stay until the user leaves; the exit status.
+
+        Raises:
+            Exception: whatever fault ended it, when the terminal is as it was before.
+        """
+        self.run(mouse=mouse)
+        if self.fault is not None:
+            raise self.fault
+        return self.return_code or 0
+
     def next_theme(self) -> str | None:
         """Dark to light and back; None where the terminal's own colours are used."""
         if self.plain:
@@ -123,10 +154,10 @@ def run_file(path: str, start: Start) -> int:
         UserError: the file cannot be shown.
     """
     app = AttnApp(ModelOptions(model=""), None, replace(start, file=path))
-    app.run(mouse=start.mouse)
+    status = app.run_to_end(start.mouse)
     if app.refusal:
         raise UserError(app.refusal)
-    return app.return_code or 0
+    return status
 
 
 def no_colour() -> bool:
@@ -136,6 +167,4 @@ def no_colour() -> bool:
 
 def run_screen(options: ModelOptions, prompt: PromptInput | None, start: Start) -> int:
     """Open the screen and stay until the user leaves; the exit status."""
-    app = AttnApp(options, prompt, replace(start))
-    app.run(mouse=start.mouse)
-    return app.return_code or 0
+    return AttnApp(options, prompt, replace(start)).run_to_end(start.mouse)

@@ -180,3 +180,48 @@ def test_what_was_typed_before_the_line_was_lost_is_in_the_box_again(
     assert "Mary" not in other.text
     other.send("i\x1b[A")
     other.until(f"{PROMPT} , and Mary")
+
+
+def test_bytes_that_are_no_text_neither_end_the_program_nor_lose_the_prompt(
+    open_terminal: Opener,
+) -> None:
+    """As of a Latin-1 terminal, or of noise on a line."""
+    screen = open_terminal(program=FAKED)
+    screen.until("1 grid")
+    screen.settle()
+    screen.send(b"\xff\xe9")
+    screen.settle()
+    screen.send("i\x15")
+    screen.until("empty, below")
+    screen.send(b"\x1b[200~a caf\xe9 draft\x1b[201~")
+    screen.until("a caf\ufffd draft")
+    screen.send("\x1b")
+    screen.settle()
+    screen.send("q")
+    assert screen.wait() == 0
+
+
+FAULTS = {
+    "the screen": "from attntui.ui.app import AttnApp; AttnApp.next_theme = lambda self: 1 / 0",
+    "the keyboard": "from textual._xterm_parser import XTermParser;"
+    " XTermParser.tick = lambda self: 1 / 0",
+}
+
+
+@pytest.mark.parametrize("where", FAULTS)
+def test_a_fault_of_the_program_is_one_sentence_and_the_log_has_the_rest(
+    open_terminal: Opener, tmp_path: Path, where: str
+) -> None:
+    script = f"{FAULTS[where]}\n{FAKED[-1]}"
+    screen = open_terminal("--theme", "dark", program=(*FAKED[:-1], script))
+    if where == "the screen":
+        screen.until("1 grid")
+        screen.settle()
+        screen.send("T")
+    assert screen.wait(20) == 1
+    said = screen.stream.decode().rpartition("\x1b")[2]
+    assert "attntui: internal error: ZeroDivisionError: division by zero (log: " in said
+    assert "Traceback" not in screen.text and said.count("\n") == 1
+    log = (tmp_path / ".local/state/attntui/log/attntui.log").read_text()
+    assert "Traceback" in log and "in <lambda>" in log
+    assert not children(screen.process.pid)

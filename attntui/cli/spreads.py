@@ -94,7 +94,8 @@ class Spreads:
             places = [divmod(each, self._n.shape[2]) for each in ranked[:count].tolist()]
             cells = [
                 f"{head_name(Head(self._stack.name, *place))}"
-                f" {self._mean[at][place]:.3f} ± {spread[at][place]:.3f}"
+                f" {self._mean[at][place]:.3f}"
+                + (f" ± {spread[at][place]:.3f}" if self._n[at][place] > 1 else "")
                 for place in places
                 if self._n[at][place]
             ]

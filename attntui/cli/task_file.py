@@ -36,6 +36,8 @@ def _questions(path: str, text: str) -> Iterator[Question]:
             continue
         try:
             yield _question(json.loads(line))
+        except json.JSONDecodeError:
+            raise UserError(f"{path}, line {number} is no JSON: a question is {FORMS}.") from None
         except (ValueError, RecursionError) as error:
             raise UserError(f"{path}, line {number}: {sanitise(str(error))}") from None
 

@@ -50,7 +50,11 @@ def predictions(
     entries = _entries(loaded, ids, chances, row, chances_before, other)
     logs = torch.log_softmax(other, dim=-1) - torch.log_softmax(row, dim=-1)
     divergence = max(0.0, float((chances_before * logs).sum()))
-    return replace(alone, entries=entries, divergence=divergence)
+    token, other_token = (
+        each.encoded.sides[-1].tokens[at] for each, at in ((run, request.position), (before, place))
+    )
+    beside = None if token.text == other_token.text else (place, other_token.text)
+    return replace(alone, entries=entries, divergence=divergence, beside=beside)
 
 
 def _came(loaded: LoadedModel, run: Run, position: int, row: torch.Tensor) -> Prediction | None:

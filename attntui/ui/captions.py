@@ -38,8 +38,12 @@ WEIGHT_PAGES: tuple[PageName, ...] = ("lines", "neuron", "distance")
 Title = list[Part]
 """Parts of a title, the most important first; a pane chooses the wordings that fit."""
 
-NO_COLUMNS = "attended by: not for this many tokens"
+NO_COLUMNS: Title = [("attended by: not for this many tokens", "attended by: not here", "not here")]
 """Over the list that a view of all layers at once has none of; see `costs.has_columns`."""
+
+
+SHORT = {"token in this place": "here", "expected here": "expected", "next token": "next"}
+"""What is predicted, in a narrow pane."""
 
 
 def view_title(view: View, step: int, look: Look, sampled: int = 0) -> Title:
@@ -226,11 +230,19 @@ def predictions_title(found: Predictions, look: Look) -> Title:
     if found.position == look.predicted_at < look.token("queries"):
         place, what = place + 1, "expected here"
     at, token = f"at {place}", side.tokens[place]
-    title: Title = [(what, what.removeprefix("token ")), (f"{at} {quote(token.text)}", at, "")]
+    title: Title = [
+        (what, what.removeprefix("token "), SHORT.get(what, what)),
+        (f"{at} {quote(token.text)}", at, ""),
+    ]
     if found.apart:
         title.insert(1, (sanitise(found.apart), "other outputs: not compared", "not compared"))
     if found.divergence is not None:
-        title.insert(1, (f"KL {found.divergence:.3f} nats", f"KL {found.divergence:.2f}"))
+        other, short = "", ""
+        if found.beside is not None:
+            place, text = found.beside
+            other, short = f" from {place} {quote(text)}", f" from {quote(text)}"
+        words = f"KL {found.divergence:.3f} nats{other}", f"KL {found.divergence:.2f}{short}"
+        title.insert(1, (*words, f"KL {found.divergence:.2f}"))
     return title
 
 

@@ -271,7 +271,7 @@ Wrong = Callable[..., subprocess.CompletedProcess[str]]
     [
         ("", "holds no question: write one a line"),
         ("\n\n", "holds no question"),
-        ("nonsense", "line 1: Expecting value"),
+        ("nonsense", "line 1 is no JSON: a question is {"),
         ('{"prompt": "a", "answer": "b"}\n[1]', "line 2: a question is {"),
         ('{"prompt": "a"}', "line 1: a question is {"),
         ('{"prompt": 1, "answer": "b"}', "here prompt is no text"),

@@ -171,6 +171,17 @@ def test_nothing_changed_is_nothing_everywhere(work: Any) -> None:
     assert not np.nan_to_num(asked(again, base, GetShifts(2, "self", 1), work)).any()
 
 
+def test_predictions_tell_which_token_theirs_are_of(load: Callable[[str], Any], work: Any) -> None:
+    """Where it is another: 2 here replaces 2 there."""
+    loaded = load("gpt2")
+    found, base = texts_of(loaded, [5, 6, 7, 8]), texts_of(loaded, [5, 6, 9, 8])
+    told = [
+        answer(loaded, found, GetPredictions(1, at, 5, against=9), work, base)[0].beside  # type: ignore[union-attr]
+        for at in range(4)
+    ]
+    assert told == [None, None, (2, base.encoded.sides[0].tokens[2].text), None]
+
+
 def test_predictions_stand_beside_those_before(load: Callable[[str], Any], work: Any) -> None:
     loaded = load("gpt2")
     found, base = texts_of(loaded, [5, 6, 7, 8]), texts_of(loaded, [5, 6, 8])

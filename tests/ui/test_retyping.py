@@ -72,6 +72,8 @@ async def test_a_token_is_replaced_and_compared_at_once(open_app: Opener) -> Non
         first = main.query_one("#predictions", RankedList).entries[0]
         best = int(torch.maximum(chances[at], chances_before[at]).argmax())
         assert np.isclose(first.share, float(chances[at, best]), atol=1e-5)
+        p, q = chances_before[at], chances[at]
+        assert f'KL {float((p * (p / q).log()).sum()):.2f} from "·cat"' in screen.text
         await screen.press("D")
         assert "before: the text before" in screen.text
         np.testing.assert_allclose(shown(screen), before[1, 2], atol=1e-5)

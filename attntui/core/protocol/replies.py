@@ -117,8 +117,9 @@ class Predictions(Struct, frozen=True, tag="predicted"):
     """Likeliest first. `what` says what is predicted, such as "next token".
 
     Beside another run: likeliest in either of the two first, and `divergence`, the Kullback-Leibler
-    divergence KL(that run ‖ this) in nats of what they predict there. `apart` is one sentence where
-    the other run predicts what cannot stand beside this.
+    divergence KL(that run ‖ this) in nats of what they predict there. `beside` is the other run's
+    token, and its position, where it is not the same text. `apart` is one sentence where the other
+    run predicts what cannot stand beside this.
     """
 
     run: int
@@ -129,6 +130,7 @@ class Predictions(Struct, frozen=True, tag="predicted"):
     came: Prediction | None = None
     """The token that follows here in the text, of a model that predicts the next one."""
     apart: str = ""
+    beside: tuple[int, str] | None = None
 
 
 class Depth(Struct, frozen=True):

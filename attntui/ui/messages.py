@@ -112,9 +112,11 @@ class NotWritten(Message):
 
 @dataclass
 class Trouble(Message):
-    """One sentence for the user."""
+    """One sentence for the user. What was refused is of no interest once something has run; what
+    befell the engine is, `lasts`."""
 
     sentence: str
+    lasts: bool = False
 
 
 @dataclass

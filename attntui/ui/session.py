@@ -165,7 +165,7 @@ class Session:
         if self._closed:
             return True
         if self._deaths.is_worth_another_try(gone, doing, self.prompt):
-            self.post(Trouble(f"{gone} It starts again by itself."))
+            self.post(Trouble(f"{gone} It starts again by itself.", lasts=True))
             return False
         if not gone.of_memory:
             self.post(Trouble(f"{gone} It ended {MOST} times; R tries again, L shows its log."))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from attntui.ui.messages import Waiting
+from attntui.ui.messages import Trouble, Waiting
 from attntui.ui.widgets.message_line import MessageLine
 from tests.ui.conftest import Opener
 
@@ -59,3 +59,15 @@ async def test_an_answer_goes_when_the_model_is_put_to_work(open_app: Opener) ->
         line._since -= 1
         screen.main.post_message(Waiting("running the prompt"))
         await screen.until(lambda: not line.display, 2)  # by itself it goes after five seconds
+
+
+async def test_a_refusal_goes_when_something_has_run(open_app: Opener) -> None:
+    async with open_app(prompt="tokens 12", fake=True) as screen:
+        for sentence, lasts in (("No such model.", False), ("The engine died.", True)):
+            screen.main.post_message(Trouble(sentence, lasts))
+            await screen.until(lambda sentence=sentence: sentence in screen.text, 2)
+        screen.main.say("An answer.")
+        await screen.press("R")
+        await screen.settled()
+        left = [each.sentence for each in screen.main.query_one(MessageLine)._left]
+        assert "No such model." not in left and "The engine died." in left

@@ -105,7 +105,7 @@ class MainScreen(
             self, self.session, lambda sentence: self.say(sentence, True), self._show_late
         )
         self._start, self.tables = start, start.tables
-        self._trouble = ""
+        self._trouble = self._refusal = ""
         self._is_refused = False
         """Whether the model could not be loaded."""
         self._has_compared = False
@@ -242,6 +242,7 @@ class MainScreen(
             else:
                 self.note(message.run.trust.why)
         self._trouble = ""
+        self.query_one(MessageLine).take_back(sanitise(self._refusal))
         before = self.look
         if before.run is None and self._start.look is not None:  # a resumed place
             self.change(replace(before, run=message.run))
@@ -299,6 +300,8 @@ class MainScreen(
     @on(Trouble)
     def _show_trouble(self, message: Trouble) -> None:
         self._trouble = message.sentence
+        if not message.lasts:
+            self._refusal = message.sentence
         self._is_refused = self.session.model is None
         self.say(message.sentence, severe=True)
 

@@ -57,6 +57,12 @@ class MessageLine(Static):
             seconds = SEVERE_SECONDS if first.severe else SECONDS
             self._timer = self.set_timer(seconds, self.go_on)
 
+    def take_back(self, sentence: str) -> None:
+        """Say it no more: it is not so any longer."""
+        left = [each for each in self._left if each.sentence != sentence]
+        if left != self._left:
+            self._say(left)
+
     def act(self) -> None:
         """The screen changed after an answer: it is read, or of no use any more."""
         if self._left and not self._left[0].severe and not self._left[0].can_wait:

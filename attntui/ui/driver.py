@@ -2,6 +2,7 @@
 which a terminal that is gone does not hold up."""
 
 import codecs
+import errno
 import signal
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,7 +17,7 @@ class TerminalDriver(linux_driver.LinuxDriver):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._file: Any = _Output(self._file)
+        self._file: Any = Output(self._file)
 
     def run_input_thread(self) -> None:
         """A byte that is no UTF-8, of a Latin-1 terminal or of noise on a line, is read as U+FFFD.
@@ -27,17 +28,20 @@ class TerminalDriver(linux_driver.LinuxDriver):
         super().run_input_thread()
 
     def _run_input_thread(self) -> None:
-        """A fault ends the program as one of the screen does; by itself it would be a success. So
-        does a terminal that is gone, which is none."""
+        """A fault ends the program as one of the screen does; Textual's own way is exit status 0.
+
+        A terminal that is gone is no fault.
+        """
         try:
             self.run_input_thread()
-        except OSError:
-            self._app.call_later(self._app.exit, None, 128 + signal.SIGHUP)
         except BaseException as error:
-            self._app.call_later(self._app._handle_exception, error)
+            if isinstance(error, OSError) and error.errno == errno.EIO:
+                self._app.call_later(self._app.exit, None, 128 + signal.SIGHUP)
+            else:
+                self._app.call_later(self._app._handle_exception, error)
 
 
-class _Output:
+class Output:
     """A terminal to write to, which may go away.
 
     The thread that writes would end with it, and the app then wait for room in that thread's full

@@ -112,8 +112,7 @@ class NotWritten(Message):
 
 @dataclass
 class Trouble(Message):
-    """One sentence for the user. What was refused is of no interest once something has run; what
-    befell the engine is, `lasts`."""
+    """One sentence for the user; one that does not last is taken back once a prompt has run."""
 
     sentence: str
     lasts: bool = False

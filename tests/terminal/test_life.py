@@ -2,11 +2,16 @@
 
 import os
 import signal
+import threading
 import time
+from contextlib import suppress
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
+from textual.drivers._writer_thread import MAX_QUEUED_WRITES, WriterThread
 
+from attntui.ui.driver import Output
 from tests.terminal.conftest import (
     FAKED,
     LONG,
@@ -225,3 +230,25 @@ def test_a_fault_of_the_program_is_one_sentence_and_the_log_has_the_rest(
     log = (tmp_path / ".local/state/attntui/log/attntui.log").read_text()
     assert "Traceback" in log and "in <lambda>" in log
     assert not children(screen.process.pid)
+
+
+def test_a_terminal_that_is_gone_holds_up_nobody_who_writes_to_it() -> None:
+    """Textual's writing thread ends with its file, and its queue is full for ever."""
+    ours, theirs = os.openpty()
+    os.close(ours)
+    with open(theirs, "w", closefd=False) as file:
+        writer = WriterThread(cast(Any, Output(file)))
+
+        def write() -> None:
+            writer.start()
+            for _ in range(10 * MAX_QUEUED_WRITES):
+                writer.write("a picture")
+            writer.stop()
+
+        thread = threading.Thread(target=write, daemon=True)
+        thread.start()
+        thread.join(10)
+        assert not thread.is_alive()
+        with suppress(OSError):
+            file.close()
+    os.close(theirs)
